@@ -1,0 +1,1 @@
+"""Binary and Matryoshka embeddings, FAISS search, similarity and analogy evaluation."""

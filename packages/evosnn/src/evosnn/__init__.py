@@ -1,0 +1,1 @@
+"""Plastic spiking networks evolved and steered through Gymnasium."""

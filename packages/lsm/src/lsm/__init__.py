@@ -1,0 +1,1 @@
+"""Event-driven cortical liquid state machines with a midbrain and working memory."""

@@ -1,0 +1,1 @@
+"""Population and rate encoding of embeddings into spikes, and back."""

@@ -1,0 +1,1 @@
+"""Transformer with phase-shifted spiking self-attention and working memory."""
