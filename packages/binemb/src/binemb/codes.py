@@ -1,0 +1,146 @@
+"""Packed binary codes and the similarities between them.
+
+Bit j of a vector is bit j % 8, counted from the least significant, of byte j // 8, as `numpy.packbits` packs with
+bitorder="little"; a set bit stands for +1, a clear one for -1. Unused bits of the last byte are clear.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from ddp_utils.tensor_file import FileFormatError, read_tensor_file, write_tensor_file
+from torch import Tensor
+
+FORMAT, VERSION = "binemb.codes", 1
+
+
+@dataclass(frozen=True)
+class BinaryCodes:
+    """Binary codes of n vectors.
+
+    Args:
+        packed: uint8, (n, ceil(n_bits / 8)).
+        n_bits: bits a vector, >= 1; never inferred from the width.
+        levels: prefix lengths that are codes of their own, ascending; the last is n_bits.
+
+    Raises:
+        TypeError: packed is not uint8.
+        ValueError: shapes or levels disagree, or padding bits are set.
+    """
+
+    packed: Tensor
+    n_bits: int
+    levels: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.packed.dtype != torch.uint8:
+            raise TypeError(f"BinaryCodes: packed must be uint8, got {self.packed.dtype}")
+        if self.n_bits < 1 or self.packed.ndim != 2 or self.packed.shape[1] != n_bytes(self.n_bits):
+            raise ValueError(f"BinaryCodes: packed {tuple(self.packed.shape)} does not hold {self.n_bits} bits a row")
+        levels = self.levels or (self.n_bits,)
+        if list(levels) != sorted(set(levels)) or levels[0] < 1 or levels[-1] != self.n_bits:
+            raise ValueError(f"BinaryCodes: levels {levels} are not ascending prefixes ending at {self.n_bits} bits")
+        object.__setattr__(self, "levels", tuple(levels))
+        spare = self.n_bits % 8
+        if spare and len(self) and int((self.packed[:, -1] >> spare).max()) > 0:
+            raise ValueError(f"BinaryCodes: bits after the {self.n_bits}th are set; they must be clear")
+
+    @classmethod
+    def from_signs(cls, signs_NB: Tensor, *, levels: tuple[int, ...] = ()) -> BinaryCodes:
+        """Pack signs.
+
+        Args:
+            signs_NB: any real dtype, (N, B); a value >= 0 becomes +1 (a set bit).
+            levels: as for the class.
+        """
+        bits_NB = (signs_NB >= 0).cpu().numpy()
+        return cls(torch.from_numpy(np.packbits(bits_NB, axis=1, bitorder="little")), signs_NB.shape[1], levels)
+
+    def signs(self, *, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The codes as +1 and -1, (n, n_bits)."""
+        bits = np.unpackbits(self.packed.numpy(), axis=1, count=self.n_bits, bitorder="little")
+        return torch.from_numpy(bits).to(dtype).mul_(2).sub_(1)
+
+    def __len__(self) -> int:
+        return self.packed.shape[0]
+
+    def __getitem__(self, rows: slice | Tensor | list[int]) -> BinaryCodes:
+        """Codes of some of the vectors."""
+        return BinaryCodes(self.packed[rows], self.n_bits, self.levels)
+
+    @property
+    def bytes_per_vector(self) -> int:
+        """Bytes that one code takes."""
+        return self.packed.shape[1]
+
+    def truncate(self, n_bits: int) -> BinaryCodes:
+        """The codes' first n_bits bits; any prefix may be taken, the levels are those that were trained.
+
+        Raises:
+            ValueError: n_bits is not in 1 to the codes' own number.
+        """
+        if not 1 <= n_bits <= self.n_bits:
+            raise ValueError(f"truncate: n_bits must lie in [1, {self.n_bits}], got {n_bits}")
+        packed = self.packed[:, : n_bytes(n_bits)].clone()
+        if n_bits % 8:
+            packed[:, -1] &= (1 << n_bits % 8) - 1
+        return BinaryCodes(packed, n_bits, (*(level for level in self.levels if level < n_bits), n_bits))
+
+    def save(self, path: str | Path) -> None:
+        """Write a safetensors file with checksum, atomically."""
+        metadata = {"n_bits": self.n_bits, "levels": list(self.levels)}
+        write_tensor_file(path, {"packed": self.packed}, kind=FORMAT, version=VERSION, metadata=metadata)
+
+    @classmethod
+    def load(cls, path: str | Path, *, verify: bool = True) -> BinaryCodes:
+        """Read codes, memory-mapped.
+
+        Args:
+            path: the file.
+            verify: compare the checksum, which reads the whole file once.
+
+        Raises:
+            FileFormatError: truncated, changed, another format or a newer version.
+        """
+        tensors, metadata = read_tensor_file(path, kind=FORMAT, version=VERSION, verify=verify)
+        try:
+            return cls(tensors["packed"], metadata["n_bits"], tuple(metadata["levels"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise FileFormatError(f"{path}: inconsistent codes: {error}") from error
+
+
+def n_bytes(n_bits: int) -> int:
+    """Bytes that hold n_bits bits."""
+    return -(-n_bits // 8)
+
+
+def _check_pair(a: BinaryCodes, b: BinaryCodes) -> None:
+    if a.n_bits != b.n_bits:
+        raise ValueError(f"codes of {a.n_bits} and {b.n_bits} bits cannot be compared; truncate the longer ones")
+
+
+def hamming(a: BinaryCodes, b: BinaryCodes) -> Tensor:
+    """Number of bits that differ, for every pair.
+
+        h(a, b) = (B - <a, b>) / 2,   a, b in {-1, +1}^B
+
+    Args:
+        a, b: codes of the same number of bits, n and m of them.
+
+    Returns:
+        int32, (n, m). Exact: inner products of signs are integers below 2^24.
+
+    Raises:
+        ValueError: the numbers of bits differ.
+    """
+    _check_pair(a, b)
+    return ((a.n_bits - a.signs() @ b.signs().T) / 2).round_().to(torch.int32)
+
+
+def cosine(a: BinaryCodes, b: BinaryCodes) -> Tensor:
+    """Cosine of the +-1 vectors, 1 - 2 h / B, float32, (n, m), in [-1, 1]."""
+    _check_pair(a, b)
+    return a.signs() @ b.signs().T / a.n_bits

@@ -1,0 +1,188 @@
+"""A nested binary code: every trained prefix is a code of its own, and decodes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from ddp_utils.seed import keyed_generator
+from ddp_utils.tensor_file import FileFormatError, read_tensor_file, write_tensor_file
+from torch import Tensor, nn
+
+from binemb.codes import BinaryCodes
+from binemb.preparation import Preparation, check_vectors
+
+if TYPE_CHECKING:
+    from binemb.train_config import TrainConfig
+
+FORMAT, VERSION = "binemb.matryoshka", 1
+ENCODE_ROWS = 8192
+MAX_BITS = 65536
+
+
+def check_levels(bits: Sequence[int]) -> tuple[int, ...]:
+    """Prefix lengths as a tuple.
+
+    Raises:
+        ValueError: none, not ascending, not positive, not multiples of 8, or more than 65,536 bits.
+    """
+    levels = tuple(bits)
+    if not levels or list(levels) != sorted(set(levels)) or levels[0] < 1 or levels[-1] > MAX_BITS:
+        raise ValueError(f"bits: expected ascending prefix lengths up to {MAX_BITS}, got {list(levels)}")
+    if any(level % 8 for level in levels):
+        raise ValueError(f"bits: prefixes must be multiples of 8 (whole bytes), got {list(levels)}")
+    return levels
+
+
+def stacked_rotations(dim: int, n_bits: int, *, seed: int) -> Tensor:
+    """Rows of independent random rotations of R^dim, one below the other.
+
+    Args:
+        dim: width of a rotation, >= 1.
+        n_bits: number of rows.
+        seed: keys the draw.
+
+    Returns:
+        Unit rows, float32, (n_bits, dim); each run of dim rows from the start is orthonormal.
+    """
+    blocks = []
+    for block in range(math.ceil(n_bits / dim)):
+        gaussian = torch.randn(dim, dim, generator=keyed_generator(seed, "rotation", block), dtype=torch.float64)
+        q, r = torch.linalg.qr(gaussian)
+        blocks.append(q * r.diagonal().sign())  # makes the draw uniform over rotations
+    return torch.cat(blocks)[:n_bits].float()
+
+
+class MatryoshkaBinarizer(nn.Module):
+    """Vectors to nested binary codes, and codes back to directions.
+
+        y = prepare(x),   s = sign(W y + c) in {-1, +1}^B
+        y_hat_k = y_hat_{k-1} + D_k s[b_{k-1} : b_k]          (level k refines what level k-1 decoded)
+
+    One set of bits serves all levels: level k is the first b_k of them. W starts as stacked random rotations, so that
+    an untrained model is sign random projection; training moves W, c and D together.
+
+    Args:
+        preparation: what is done to a vector first.
+        bits: prefix lengths b_1 < ... < b_K = B, multiples of 8.
+        seed: keys the initial rotations.
+
+    References:
+        Kusupati et al. (2022), Matryoshka representation learning, arXiv 2205.13147.
+        Tissier, Gravier, Habrard (2019), Near-lossless binarization of word embeddings, arXiv 1803.09065.
+    """
+
+    def __init__(self, preparation: Preparation, bits: Sequence[int], *, seed: int = 0) -> None:
+        super().__init__()
+        self.bits = check_levels(bits)
+        self.preparation = preparation
+        self.dim = preparation.mean_D.shape[0]
+        rotations_BD = stacked_rotations(self.dim, self.bits[-1], seed=seed)
+        self.weight_BD = nn.Parameter(rotations_BD * math.sqrt(self.dim))
+        self.bias_B = nn.Parameter(torch.zeros(self.bits[-1]))
+        decoder_BD = torch.zeros_like(rotations_BD)
+        decoder_BD[: self.bits[0]] = rotations_BD[: self.bits[0]] * (math.sqrt(self.dim) / self.bits[0])
+        self.decoder_BD = nn.Parameter(decoder_BD)
+
+    @classmethod
+    def fit(
+        cls, x_ND: Tensor, bits: Sequence[int] = (256, 512, 1024), *, seed: int = 0, config: TrainConfig | None = None
+    ) -> MatryoshkaBinarizer:
+        """Train a model on vectors.
+
+        Args:
+            x_ND: vectors, float, (N, D), finite.
+            bits: prefix lengths.
+            seed: keys everything that is drawn.
+            config: how to train; defaults are for static word vectors.
+
+        Returns:
+            The trained model, in evaluation mode.
+        """
+        from binemb.train import train_binarizer
+        from binemb.train_config import TrainConfig
+
+        return train_binarizer(x_ND, bits, config or TrainConfig(), seed=seed)
+
+    def activations(self, prepared_ND: Tensor) -> Tensor:
+        """What the bits are the signs of: (..., B), from prepared vectors (..., D)."""
+        return prepared_ND @ self.weight_BD.to(prepared_ND.dtype).T + self.bias_B
+
+    def decode_levels(self, signs_NB: Tensor) -> list[Tensor]:
+        """Decoded vectors of every level, coarse to fine, each (..., D), from signs (..., B)."""
+        decoded, outputs, start = None, [], 0
+        for level in self.bits:
+            part = signs_NB[..., start:level] @ self.decoder_BD[start:level]
+            decoded = part if decoded is None else decoded + part
+            outputs.append(decoded)
+            start = level
+        return outputs
+
+    @torch.no_grad()
+    def encode(self, x_ND: Tensor) -> BinaryCodes:
+        """Codes of vectors.
+
+        Computes in float64, so that a bit does not depend on how many vectors are encoded at once: rounding would have
+        to meet an activation within 1e-15 of zero.
+
+        Args:
+            x_ND: vectors, float, (N, D), finite.
+
+        Returns:
+            N codes of B bits on the CPU.
+
+        Raises:
+            TypeError, ValueError: not a finite float matrix of the model's width.
+        """
+        check_vectors(x_ND, "encode", dim=self.dim)
+        device = self.weight_BD.device
+        blocks = []
+        for rows in x_ND.split(ENCODE_ROWS):
+            activations = self.activations(self.preparation(rows.to(device).double()))
+            blocks.append(BinaryCodes.from_signs(activations).packed)
+        return BinaryCodes(torch.cat(blocks), self.bits[-1], self.bits)
+
+    @torch.no_grad()
+    def decode(self, codes: BinaryCodes) -> Tensor:
+        """Directions of prepared vectors from codes of any trained level.
+
+        Args:
+            codes: codes of this model, truncated to a trained level or whole.
+
+        Returns:
+            Unit vectors, float32, (n, D), approximating `preparation(x)`.
+
+        Raises:
+            ValueError: the codes' length is not one of the model's levels.
+        """
+        if codes.n_bits not in self.bits:
+            raise ValueError(f"decode: codes have {codes.n_bits} bits, the model's levels are {self.bits}")
+        decoder = self.decoder_BD[: codes.n_bits]
+        blocks = [codes[i : i + ENCODE_ROWS].signs().to(decoder.device) for i in range(0, len(codes), ENCODE_ROWS)]
+        decoded = torch.cat([(block @ decoder).cpu() for block in blocks]) if blocks else torch.zeros(0, self.dim)
+        return nn.functional.normalize(decoded, dim=1)
+
+    def save(self, path: str | Path) -> None:
+        """Write the model as one safetensors file with checksum, atomically. Same model, same bytes."""
+        metadata: dict[str, Any] = {"bits": list(self.bits), "dim": self.dim}
+        write_tensor_file(path, self.state_dict(), kind=FORMAT, version=VERSION, metadata=metadata)
+
+    @classmethod
+    def load(cls, path: str | Path) -> MatryoshkaBinarizer:
+        """Read a model.
+
+        Raises:
+            FileNotFoundError: no such file.
+            FileFormatError: truncated, changed, another format or a newer version.
+        """
+        tensors, metadata = read_tensor_file(path, kind=FORMAT, version=VERSION)
+        try:
+            preparation = Preparation(tensors["preparation.mean_D"], tensors["preparation.components_KD"])
+            model = cls(preparation, metadata["bits"])
+            model.load_state_dict(tensors)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise FileFormatError(f"{path}: inconsistent model: {error}") from error
+        return model.eval()
