@@ -1,1 +1,1 @@
-"""The command line that composes the packages."""
+"""The command line over sdquant, binemb and their siblings."""

@@ -25,15 +25,17 @@ class BinaryCodes:
         packed: uint8, (n, ceil(n_bits / 8)).
         n_bits: bits a vector, >= 1; never inferred from the width.
         levels: prefix lengths that are codes of their own, ascending; the last is n_bits.
+        words: what each code stands for, n of them, or None. No line breaks inside.
 
     Raises:
         TypeError: packed is not uint8.
-        ValueError: shapes or levels disagree, or padding bits are set.
+        ValueError: shapes, levels or words disagree, or padding bits are set.
     """
 
     packed: Tensor
     n_bits: int
     levels: tuple[int, ...] = ()
+    words: list[str] | None = None
 
     def __post_init__(self) -> None:
         if self.packed.dtype != torch.uint8:
@@ -44,6 +46,8 @@ class BinaryCodes:
         if list(levels) != sorted(set(levels)) or levels[0] < 1 or levels[-1] != self.n_bits:
             raise ValueError(f"BinaryCodes: levels {levels} are not ascending prefixes ending at {self.n_bits} bits")
         object.__setattr__(self, "levels", tuple(levels))
+        if self.words is not None and len(self.words) != len(self):
+            raise ValueError(f"BinaryCodes: {len(self.words)} words for {len(self)} codes")
         spare = self.n_bits % 8
         if spare and len(self) and int((self.packed[:, -1] >> spare).max()) > 0:
             raise ValueError(f"BinaryCodes: bits after the {self.n_bits}th are set; they must be clear")
@@ -69,7 +73,10 @@ class BinaryCodes:
 
     def __getitem__(self, rows: slice | Tensor | list[int]) -> BinaryCodes:
         """Codes of some of the vectors."""
-        return BinaryCodes(self.packed[rows], self.n_bits, self.levels)
+        words = None
+        if self.words is not None:
+            words = self.words[rows] if isinstance(rows, slice) else [self.words[int(row)] for row in rows]
+        return BinaryCodes(self.packed[rows], self.n_bits, self.levels, words)
 
     @property
     def bytes_per_vector(self) -> int:
@@ -87,12 +94,18 @@ class BinaryCodes:
         packed = self.packed[:, : n_bytes(n_bits)].clone()
         if n_bits % 8:
             packed[:, -1] &= (1 << n_bits % 8) - 1
-        return BinaryCodes(packed, n_bits, (*(level for level in self.levels if level < n_bits), n_bits))
+        levels = (*(level for level in self.levels if level < n_bits), n_bits)
+        return BinaryCodes(packed, n_bits, levels, self.words)
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file with checksum, atomically."""
-        metadata = {"n_bits": self.n_bits, "levels": list(self.levels)}
-        write_tensor_file(path, {"packed": self.packed}, kind=FORMAT, version=VERSION, metadata=metadata)
+        metadata = {"n_bits": self.n_bits, "levels": list(self.levels), "has_words": self.words is not None}
+        tensors = {"packed": self.packed}
+        if self.words is not None:
+            if any("\n" in word for word in self.words):
+                raise ValueError(f"{path}: a word holds a line break; such words cannot be stored")
+            tensors["words"] = torch.from_numpy(np.frombuffer("\n".join(self.words).encode(), np.uint8).copy())
+        write_tensor_file(path, tensors, kind=FORMAT, version=VERSION, metadata=metadata)
 
     @classmethod
     def load(cls, path: str | Path, *, verify: bool = True) -> BinaryCodes:
@@ -107,7 +120,8 @@ class BinaryCodes:
         """
         tensors, metadata = read_tensor_file(path, kind=FORMAT, version=VERSION, verify=verify)
         try:
-            return cls(tensors["packed"], metadata["n_bits"], tuple(metadata["levels"]))
+            words = bytes(tensors["words"].numpy()).decode().split("\n") if metadata["has_words"] else None
+            return cls(tensors["packed"], metadata["n_bits"], tuple(metadata["levels"]), words)
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"{path}: inconsistent codes: {error}") from error
 

@@ -139,11 +139,22 @@ class MatryoshkaBinarizer(nn.Module):
         """
         check_vectors(x_ND, "encode", dim=self.dim)
         device = self.weight_BD.device
-        blocks = []
-        for rows in x_ND.split(ENCODE_ROWS):
-            activations = self.activations(self.preparation(rows.to(device).double()))
-            blocks.append(BinaryCodes.from_signs(activations).packed)
+        blocks = [self._pack(self.preparation(rows.to(device).double())) for rows in x_ND.split(ENCODE_ROWS)]
         return BinaryCodes(torch.cat(blocks), self.bits[-1], self.bits)
+
+    @torch.no_grad()
+    def encode_prepared(self, y_ND: Tensor) -> BinaryCodes:
+        """Codes of vectors that live in the prepared space already, such as sums of prepared vectors.
+
+        Args:
+            y_ND: float, (N, D), finite; scaled to unit length here.
+        """
+        check_vectors(y_ND, "encode_prepared", dim=self.dim)
+        y_ND = nn.functional.normalize(y_ND.to(self.weight_BD.device).double(), dim=1)
+        return BinaryCodes(self._pack(y_ND), self.bits[-1], self.bits)
+
+    def _pack(self, prepared_ND: Tensor) -> Tensor:
+        return BinaryCodes.from_signs(self.activations(prepared_ND)).packed
 
     @torch.no_grad()
     def decode(self, codes: BinaryCodes) -> Tensor:

@@ -18,7 +18,7 @@ class LossWeights:
     """
 
     reconstruction: float = 1.0
-    similarity: float = 50.0
+    similarity: float = 10.0
 
     def __post_init__(self) -> None:
         if min(self.reconstruction, self.similarity) < 0 or self.reconstruction + self.similarity == 0:

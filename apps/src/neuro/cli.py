@@ -1,0 +1,34 @@
+"""The `neuro` application: one file a sub-command group. Nothing heavy is imported until a command runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from neuro import embed_commands, environment_command, quickstart_command
+from neuro.options import print_version
+
+app = typer.Typer(
+    name="neuro",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Neuromorphic representation of language: compress, search and judge embeddings.",
+    epilog="Exit codes: 0 done, 1 failed, 2 bad usage or input, 75 stopped by a signal and resumable.",
+)
+
+
+@app.callback()
+def neuro(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print versions and exit.", callback=print_version)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")] = False,
+) -> None:
+    """Options of all commands."""
+    del version, debug  # --version has answered by now; --debug is taken out of the arguments before parsing
+
+
+app.command("quickstart")(quickstart_command.quickstart)
+app.add_typer(embed_commands.app, name="embed")
+app.command("env")(environment_command.env)

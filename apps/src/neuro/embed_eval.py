@@ -1,0 +1,87 @@
+"""`neuro embed eval`: every code of a trained run, judged; tables, pictures, report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from binemb import BinaryCodes, cosine
+from ddp_utils import keyed_generator, progress
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from neuro.embed_run import TrainedRun
+from neuro.embed_settings import EvaluationSettings
+from neuro.plots import cosine_against_agreement, quality_against_bytes, reconstruction_histogram
+from neuro.report import Section
+from neuro.scoreboard import Candidate, Score, candidates, judge, score_notes, score_table
+
+PAIRS_SHOWN = 300
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured and drawn.
+
+    Args:
+        scores: one a code.
+        pictures: PNG files.
+    """
+
+    scores: list[Score]
+    pictures: list[Path]
+
+
+def evaluate(
+    run: TrainedRun, settings: EvaluationSettings, *, seed: int, plots: Path, quiet: bool, frames: bool = True
+) -> Evaluation:
+    """Judge float, five-bit, binary and sigma-delta codes of a run's vectors, and draw what was found."""
+    codes = run.codes
+    found = candidates(run.vectors.vectors, run.model, codes, seed=seed, frames=frames)
+    with progress("evaluating", len(found), unit="codes", quiet=quiet) as bar:
+        scores = judge(found, run.vectors.words, run.prepared_ND, settings, seed=seed, on_done=lambda _: bar.advance())
+    pictures = [
+        quality_against_bytes(scores, plots / "quality.png", k=settings.k),
+        reconstruction_histogram(_reconstruction(found, run.prepared_ND), plots / "reconstruction.png"),
+        _draw_agreement(run.prepared_ND, codes, plots / "agreement.png", seed=seed),
+    ]
+    return Evaluation(scores, pictures)
+
+
+def _reconstruction(found: list[Candidate], prepared_ND: Tensor) -> dict[str, Tensor]:
+    return {c.name: cosine_similarity(c.decoded, prepared_ND) for c in found if c.decoded is not None}
+
+
+def _draw_agreement(prepared_ND: Tensor, codes: BinaryCodes, path: Path, *, seed: int) -> Path:
+    """All pairs among some words, each once, with close neighbours among them."""
+    picked = torch.randperm(min(len(codes), 20_000), generator=keyed_generator(seed, "pairs"))[:PAIRS_SHOWN]
+    similar = (prepared_ND[picked] @ prepared_ND.T).topk(4).indices.flatten()
+    rows = torch.cat([picked, similar]).unique()
+    left, right = torch.triu_indices(len(rows), len(rows), offset=1)
+    cosines = (prepared_ND[rows] @ prepared_ND[rows].T)[left, right]
+    agreements = {}
+    for level in codes.levels:
+        part = codes.truncate(level)[rows]
+        agreements[level] = cosine(part, part)[left, right]
+    return cosine_against_agreement(cosines, agreements, path)
+
+
+def evaluation_sections(evaluation: Evaluation, settings: EvaluationSettings) -> list[Section]:
+    """The evaluation as parts of a report."""
+    columns, rows = score_table(evaluation.scores, settings)
+    intervals = [
+        [score.name, *(f"{low:.3f} to {high:.3f}" for low, high in score.intervals.values()), f"{score.fixed_bytes:,}"]
+        for score in evaluation.scores
+    ]
+    sets = list(evaluation.scores[0].intervals)
+    return [
+        Section(
+            "Codes side by side", columns=columns, rows=rows, note=score_notes(settings), pictures=evaluation.pictures
+        ),
+        Section(
+            "95% bootstrap intervals, and bytes stored once",
+            columns=["code", *sets, "bytes stored once"],
+            rows=intervals,
+        ),
+    ]

@@ -1,0 +1,96 @@
+"""Settings of `neuro embed` and `neuro quickstart`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from binemb.train_config import TrainConfig
+
+
+@dataclass(frozen=True)
+class VectorSettings:
+    """Which vectors.
+
+    Args:
+        source: sample name, file, or several joined by +.
+        limit: words to read, from the start; 0 for all.
+        duplicates: "drop" or "error".
+        non_finite: "error" or "drop" rows with NaN or infinity.
+    """
+
+    source: str = "samples:glove-50d"
+    limit: int = 0
+    duplicates: Literal["drop", "error"] = "drop"
+    non_finite: Literal["error", "drop"] = "error"
+
+    def __post_init__(self) -> None:
+        if self.limit < 0:
+            raise ValueError(f"vectors.limit must be 0 (all) or positive, got {self.limit}")
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How codes are judged.
+
+    Args:
+        pairs: word similarity sets, by name or path.
+        analogies: analogy set, by name or path; "" for none.
+        method: "add" (3CosAdd) or "mul" (3CosMul).
+        k: neighbours a query of the recall.
+        queries: words asked for in the recall.
+    """
+
+    pairs: tuple[str, ...] = ("wordsim353", "simlex999")
+    analogies: str = "google"
+    method: Literal["add", "mul"] = "add"
+    k: int = 10
+    queries: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.k < 1 or self.queries < 1:
+            raise ValueError(f"evaluation.k and evaluation.queries must be positive, got {self.k} and {self.queries}")
+
+
+@dataclass(frozen=True)
+class EmbedTrainSettings:
+    """Settings of `neuro embed train`."""
+
+    vectors: VectorSettings = field(default_factory=VectorSettings)
+    bits: tuple[int, ...] = (256, 512, 1024)
+    seed: int = 0
+    device: str = "auto"
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        from binemb.matryoshka import check_levels
+
+        check_levels(self.bits)
+
+
+@dataclass(frozen=True)
+class EmbedEvalSettings:
+    """Settings of `neuro embed eval`; empty vectors.source means those the model was trained on."""
+
+    vectors: VectorSettings = field(default_factory=lambda: VectorSettings(source=""))
+    seed: int = 0
+    device: str = "auto"
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+
+
+@dataclass(frozen=True)
+class QuickstartSettings:
+    """Settings of `neuro quickstart`."""
+
+    vectors: VectorSettings = field(default_factory=lambda: VectorSettings(limit=50_000))
+    bits: tuple[int, ...] = (256, 512, 1024)
+    seed: int = 0
+    device: str = "auto"
+    train: TrainConfig = field(default_factory=TrainConfig)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    queries: tuple[str, ...] = ("paris", "guitar", "king - man + woman", "tokyo - japan + france")
+
+    def __post_init__(self) -> None:
+        from binemb.matryoshka import check_levels
+
+        check_levels(self.bits)

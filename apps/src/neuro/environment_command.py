@@ -1,0 +1,40 @@
+"""`neuro env`: what a report needs to know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from neuro.options import Json
+
+
+def env(as_json: Json = False) -> None:
+    """Show versions, devices and the kernels in use, to paste in a report."""
+    from neuro.output import print_json, say
+
+    facts = _facts()
+    if as_json:
+        print_json(facts)
+        return
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            say(f"{name}:")
+            for key, item in value.items():
+                say(f"  {key}: {item}")
+        else:
+            say(f"{name}: {value}")
+
+
+def _facts() -> dict[str, Any]:
+    import faiss
+    import torch
+    from ddp_utils import environment
+    from sdquant import kernels
+
+    facts = environment()
+    facts["cuda"] = torch.version.cuda if torch.cuda.is_available() else "no device"
+    facts["faiss_gpus"] = faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
+    facts["kernels"] = {
+        f"sdquant on {device}": kernels.in_use(device)
+        for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else []))
+    }
+    return facts

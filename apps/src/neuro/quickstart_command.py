@@ -1,0 +1,64 @@
+"""`neuro quickstart`: options; the work is in `quickstart`."""
+
+from __future__ import annotations
+
+from neuro.options import (
+    Bits,
+    ConfigFile,
+    Device,
+    DryRun,
+    Json,
+    Limit,
+    Nproc,
+    Quiet,
+    Resume,
+    RunFolder,
+    Seed,
+    Settings,
+    Vectors,
+    parse_bits,
+)
+
+
+def quickstart(
+    vectors: Vectors = None,
+    limit: Limit = None,
+    bits: Bits = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    device: Device = None,
+    seed: Seed = None,
+    nproc: Nproc = 1,
+    resume: Resume = "never",
+    out: RunFolder = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Compress, search and judge real word embeddings in one go: training, one table, searches, report.html."""
+    from neuro.config import resolve
+    from neuro.embed_commands import show_plan
+    from neuro.embed_settings import QuickstartSettings
+
+    flags = {
+        "vectors.source": vectors,
+        "vectors.limit": limit,
+        "bits": parse_bits(bits),
+        "seed": seed,
+        "device": device,
+    }
+    resolved = resolve(QuickstartSettings, file=config, assignments=settings or (), flags=flags)
+    if dry_run:
+        show_plan("quickstart", resolved, out=out, resume=resume, nproc=nproc, as_json=as_json)
+        return
+    from ddp_utils import is_launched
+
+    from neuro.run_folder import own_arguments, plan_run, relaunch
+
+    if nproc > 1 and not is_launched():
+        plan = plan_run("quickstart", resolved, out=out, resume=resume)
+        extra = ["--out", str(plan.folder), "--resume", plan.resume or "never"]
+        relaunch(own_arguments(without=["--nproc", "--out", "--resume"], extra=extra), nproc=nproc)
+    from neuro import quickstart as work
+
+    work.quickstart(resolved, out=out, resume=resume, as_json=as_json, quiet=quiet)

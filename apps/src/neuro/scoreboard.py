@@ -1,0 +1,180 @@
+"""Judging every code of the same vectors by the same measures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from binemb import (
+    BinaryCodes,
+    FiveBit,
+    MatryoshkaBinarizer,
+    evaluate_analogy,
+    evaluate_neighbours,
+    evaluate_similarity,
+    load_analogies,
+    load_word_pairs,
+)
+from sdquant import FrameQuantizer
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from neuro.embed_settings import EvaluationSettings
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to hold the vectors.
+
+    Args:
+        name: what the tables call it.
+        bytes_per_vector: size of one code.
+        compare: rows that are compared: vectors, decoded vectors, or binary codes.
+        decoded: what decodes from the code, or None for the vectors themselves.
+        fixed_bytes: size of what decodes all codes: stored once.
+    """
+
+    name: str
+    bytes_per_vector: int
+    compare: Tensor | BinaryCodes
+    decoded: Tensor | None
+    fixed_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Score:
+    """A row of the table.
+
+    Args:
+        name: the code.
+        compared: what a comparison costs: "float", "decoded" or "bits".
+        bytes_per_vector: bytes of one code.
+        fixed_bytes: bytes of model or codebook, stored once.
+        compression: float32 bytes over code bytes.
+        similarity: set to Spearman correlation.
+        intervals: set to its 95% bootstrap interval.
+        analogy: accuracy, or None if none was asked for.
+        recall: recall@k of the prepared vectors' exact neighbours.
+        cosine: mean cosine of decoded and prepared vectors; None where nothing is decoded.
+    """
+
+    name: str
+    compared: str
+    bytes_per_vector: int
+    fixed_bytes: int
+    compression: float
+    similarity: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    analogy: float | None
+    recall: float
+    cosine: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-able values."""
+        return asdict(self)
+
+
+def nbytes(module: Any) -> int:
+    """Bytes of a module's parameters and buffers."""
+    return sum(tensor.nbytes for tensor in module.state_dict().values())
+
+
+def candidates(
+    vectors_ND: Tensor, model: MatryoshkaBinarizer, codes: BinaryCodes, *, seed: int, frames: bool = True
+) -> list[Candidate]:
+    """Float vectors, five-bit codes, every binary prefix, and sigma-delta codes of the same numbers of bits.
+
+    All codes are of the prepared vectors, so that they differ in nothing but the code.
+
+    Args:
+        vectors_ND: the vectors as they came, float32, (N, D).
+        model: the trained model.
+        codes: its codes of the vectors.
+        seed: keys the sigma-delta frames.
+        frames: include the sigma-delta codes (for prefixes of at least D bits).
+    """
+    prepared_ND = model.preparation(vectors_ND)
+    float_bytes = 4 * model.dim
+    found = [
+        Candidate("float32", float_bytes, vectors_ND, None),
+        Candidate("float32, prepared", float_bytes, prepared_ND, None, nbytes(model.preparation)),
+    ]
+    five_bit = FiveBit.fit(prepared_ND)
+    packed = five_bit.encode(prepared_ND)
+    decoded = five_bit.decode(packed)
+    found.append(Candidate("five-bit", packed.shape[1], decoded, decoded, nbytes(model.preparation) + 4))
+    for level in codes.levels:
+        part = codes.truncate(level)
+        fixed = nbytes(model.preparation) + level * 4 * (2 * model.dim + 1)
+        found.append(Candidate(f"binary {level}", part.bytes_per_vector, part, model.decode(part), fixed))
+    for level in codes.levels if frames else ():
+        if level >= model.dim:
+            quantizer = FrameQuantizer(model.dim, level, seed=seed).fit(prepared_ND)
+            bits = quantizer.encode(prepared_ND)
+            decoded = quantizer.decode(bits)
+            name = f"sigma-delta {level} (order {quantizer.order})"
+            fixed = nbytes(model.preparation) + nbytes(quantizer)
+            found.append(Candidate(name, bits.shape[1], decoded, decoded, fixed))
+    return found
+
+
+def judge(
+    found: list[Candidate],
+    words: list[str],
+    prepared_ND: Tensor,
+    settings: EvaluationSettings,
+    *,
+    seed: int,
+    on_done: Callable[[str], None],
+) -> list[Score]:
+    """Score every candidate; the exact neighbours are those of the prepared vectors."""
+    pairs = [load_word_pairs(name) for name in settings.pairs]
+    questions = load_analogies(settings.analogies) if settings.analogies else None
+    scores = []
+    for candidate in found:
+        results = {data.name: evaluate_similarity(candidate.compare, words, data, seed=seed) for data in pairs}
+        analogy = evaluate_analogy(candidate.compare, words, questions, method=settings.method) if questions else None
+        recall = evaluate_neighbours(candidate.compare, prepared_ND, k=settings.k, queries=settings.queries, seed=seed)
+        cosine = None if candidate.decoded is None else float(cosine_similarity(candidate.decoded, prepared_ND).mean())
+        bits = isinstance(candidate.compare, BinaryCodes)
+        scores.append(
+            Score(
+                name=candidate.name,
+                compared="bits" if bits else "float" if candidate.decoded is None else "decoded",
+                bytes_per_vector=candidate.bytes_per_vector,
+                fixed_bytes=candidate.fixed_bytes,
+                compression=4 * prepared_ND.shape[1] / candidate.bytes_per_vector,
+                similarity={name: result.spearman for name, result in results.items()},
+                intervals={name: result.interval for name, result in results.items()},
+                analogy=analogy.accuracy if analogy else None,
+                recall=recall,
+                cosine=cosine,
+            )
+        )
+        on_done(candidate.name)
+    return scores
+
+
+def score_table(scores: list[Score], settings: EvaluationSettings) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows, as text."""
+    sets = list(scores[0].similarity)
+    columns = ["code", "compares", "B/vector", "ratio", *sets]
+    columns += ["analogy"] * bool(settings.analogies) + [f"recall@{settings.k}", "cosine"]
+    rows = []
+    for score in scores:
+        analogy = [] if score.analogy is None else [f"{score.analogy:.3f}"]
+        figures = [f"{score.similarity[name]:.3f}" for name in sets]
+        row = [score.name, score.compared, str(score.bytes_per_vector), f"{score.compression:.1f}x", *figures]
+        rows.append([*row, *analogy, f"{score.recall:.3f}", "-" if score.cosine is None else f"{score.cosine:.4f}"])
+    return columns, rows
+
+
+def score_notes(settings: EvaluationSettings) -> str:
+    """What the table's columns mean."""
+    return (
+        f"Similarity sets: Spearman correlation with people's scores. Analogy: share right. recall@{settings.k}: share "
+        f"of the exact {settings.k} nearest neighbours of the prepared float32 vectors that the code returns. Cosine: "
+        "of decoded and prepared vectors. Prepared: mean and leading principal components dropped, unit length; all "
+        "codes hold prepared vectors. B/vector counts the code; models and frames are stored once."
+    )

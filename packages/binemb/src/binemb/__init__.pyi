@@ -1,0 +1,51 @@
+from .analogy import AnalogyResult, answer_analogies, evaluate_analogy
+from .codes import BinaryCodes, cosine, hamming
+from .errors import UnknownWordError, VectorFileError
+from .evaluation_sets import Analogies, EvaluationSetError, WordPairs, load_analogies, load_word_pairs
+from .expression import ExpressionError, combine, parse_expression
+from .five_bit import FiveBit, bit_planes, pack_five_bit, unpack_five_bit
+from .index import BinaryIndex, Hits
+from .matryoshka import MatryoshkaBinarizer, stacked_rotations
+from .neighbours import evaluate_neighbours, exact_neighbours
+from .preparation import Preparation
+from .similarity import SimilarityResult, evaluate_similarity
+from .train import train_binarizer
+from .train_config import LossWeights, TrainConfig
+from .vectors import WordVectors, load_vectors
+
+__all__ = [
+    "Analogies",
+    "AnalogyResult",
+    "BinaryCodes",
+    "BinaryIndex",
+    "EvaluationSetError",
+    "ExpressionError",
+    "FiveBit",
+    "Hits",
+    "LossWeights",
+    "MatryoshkaBinarizer",
+    "Preparation",
+    "SimilarityResult",
+    "TrainConfig",
+    "UnknownWordError",
+    "VectorFileError",
+    "WordPairs",
+    "WordVectors",
+    "answer_analogies",
+    "bit_planes",
+    "combine",
+    "cosine",
+    "evaluate_analogy",
+    "evaluate_neighbours",
+    "evaluate_similarity",
+    "exact_neighbours",
+    "hamming",
+    "load_analogies",
+    "load_vectors",
+    "load_word_pairs",
+    "pack_five_bit",
+    "parse_expression",
+    "stacked_rotations",
+    "train_binarizer",
+    "unpack_five_bit",
+]

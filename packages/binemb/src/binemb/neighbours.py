@@ -1,0 +1,66 @@
+"""Does a search in the codes find what a search in the vectors finds?"""
+
+from __future__ import annotations
+
+import torch
+from ddp_utils.seed import keyed_generator
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from binemb.codes import BinaryCodes
+from binemb.index import BinaryIndex
+
+
+def exact_neighbours(rows: Tensor | BinaryCodes, queries: Tensor, k: int) -> Tensor:
+    """The k most similar other rows of some rows, by exhaustive search on faiss.
+
+    Args:
+        rows: float vectors (cosine), (N, D), or binary codes (Hamming distance) of N vectors.
+        queries: rows to ask for, int64, (Q,).
+        k: how many, 1 to N - 1.
+
+    Returns:
+        Row numbers, int64, (Q, k), best first, the query itself left out.
+
+    Raises:
+        ValueError: k is out of range.
+    """
+    if not 1 <= k < len(rows):
+        raise ValueError(f"exact_neighbours: k must lie in [1, {len(rows) - 1}], got {k}")
+    if isinstance(rows, BinaryCodes):
+        found = BinaryIndex(rows.n_bits).add(rows).search(rows[queries], k + 1).ids
+    else:
+        import faiss
+
+        unit = normalize(rows.float(), dim=1).numpy()
+        _, ids = faiss.knn(unit[queries.numpy()], unit, k + 1, metric=faiss.METRIC_INNER_PRODUCT)
+        found = torch.from_numpy(ids)
+    is_self = found == queries[:, None]
+    is_self[:, -1] |= ~is_self.any(1)  # duplicates can push the query itself out: then drop the last
+    return found[~is_self].view(len(queries), k)
+
+
+def evaluate_neighbours(
+    rows: Tensor | BinaryCodes, vectors_ND: Tensor, *, k: int = 10, queries: int = 1000, seed: int = 0
+) -> float:
+    """Recall@k: share of each query's k exact float neighbours that a search in the codes returns among its first k.
+
+    Args:
+        rows: what is judged: binary codes, or decoded vectors (N, D').
+        vectors_ND: the vectors whose cosine neighbours count as right, (N, D).
+        k: neighbours a query, 1 to N - 1.
+        queries: how many rows to ask for, drawn without repetition; all if there are fewer.
+        seed: keys the draw.
+
+    Returns:
+        Mean recall in [0, 1].
+
+    Raises:
+        ValueError: rows and vectors disagree in number, or k is out of range.
+    """
+    if len(rows) != len(vectors_ND):
+        raise ValueError(f"evaluate_neighbours: {len(rows)} rows for {len(vectors_ND)} vectors")
+    order = torch.randperm(len(vectors_ND), generator=keyed_generator(seed, "queries"))
+    picked = order[:queries].sort().values
+    right, found = exact_neighbours(vectors_ND, picked, k), exact_neighbours(rows, picked, k)
+    return float((right[:, :, None] == found[:, None, :]).any(2).float().mean())
