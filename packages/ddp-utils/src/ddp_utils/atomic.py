@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TEMPORARY_PREFIX = ".partial-"
+REPLACED_PREFIX = ".replaced-"
 
 
 def fsync_path(path: Path) -> None:
@@ -50,19 +51,23 @@ def atomic_file(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_folder(target: Path) -> Iterator[Path]:
+def atomic_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """Fill a folder under a temporary name beside the target, then rename it to the target.
 
+    A target that stands already is set aside, as ".replaced-NAME", until the new one is in its place. What a kill
+    between these two renames leaves is put right by `settle_replacements`.
+
     Args:
-        target: the folder's final path, which must not exist yet. Missing parent folders are made.
+        target: the folder's final path. Missing parent folders are made.
+        replace: allow a target that exists already.
 
     Yields:
         The temporary folder to write into.
 
     Raises:
-        FileExistsError: the target exists.
+        FileExistsError: the target exists and is not to be replaced.
     """
-    if target.exists():
+    if target.exists() and not replace:
         raise FileExistsError(f"{target} exists already")
     temporary = _temporary_beside(target)
     temporary.mkdir()
@@ -71,10 +76,23 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         for path in sorted(temporary.rglob("*")):
             fsync_path(path)
         fsync_path(temporary)
+        if replace and target.exists():
+            target.rename(target.with_name(REPLACED_PREFIX + target.name))
         temporary.rename(target)
+        fsync_path(target.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    fsync_path(target.parent)
+        settle_replacements(target.parent)
+
+
+def settle_replacements(folder: Path) -> None:
+    """Put back what was set aside and not replaced; delete what was replaced."""
+    for aside in folder.glob(f"{REPLACED_PREFIX}*"):
+        target = aside.with_name(aside.name.removeprefix(REPLACED_PREFIX))
+        if target.exists():
+            shutil.rmtree(aside)
+        else:
+            aside.rename(target)
 
 
 def remove_leftovers(folder: Path) -> None:

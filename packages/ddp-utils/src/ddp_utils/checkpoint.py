@@ -12,12 +12,14 @@ CHECKPOINTS/
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import re
 import shutil
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,14 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ddp_utils.atomic import TEMPORARY_PREFIX, atomic_file, atomic_folder, fsync_path, remove_leftovers
+from ddp_utils.atomic import (
+    TEMPORARY_PREFIX,
+    atomic_file,
+    atomic_folder,
+    fsync_path,
+    remove_leftovers,
+    settle_replacements,
+)
 from ddp_utils.distributed import (
     all_true,
     broadcast_object,
@@ -37,6 +46,7 @@ from ddp_utils.distributed import (
     world_size,
 )
 from ddp_utils.state_tree import flatten_state, unflatten_state
+from ddp_utils.tensor_file import storable
 
 FORMAT, VERSION = "ddp-utils.checkpoint", 1
 STEP_FOLDER = re.compile(r"step-(\d{8,})")
@@ -77,10 +87,8 @@ def _self_digest(manifest: Mapping[str, Any]) -> str:
 
 def _write_tree(folder: Path, name: str, state: Any) -> None:
     tree, tensors = flatten_state(state)
-    # clones: safetensors refuses tensors that share memory, which tied weights do
-    plain = {key: tensor.cpu().contiguous().clone() for key, tensor in tensors.items()}
     try:
-        save_file(plain, folder / f"{name}.safetensors")
+        save_file(storable(tensors), folder / f"{name}.safetensors")
     except SafetensorError as error:
         raise OSError(f"cannot write {folder / name}.safetensors: {error}") from error
     (folder / f"{name}.json").write_text(json.dumps(tree, allow_nan=False), encoding="utf-8")
@@ -90,8 +98,20 @@ def _read_tree(folder: Path, name: str) -> Any:
     try:
         tree = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         return unflatten_state(tree, load_file(folder / f"{name}.safetensors"))
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise CheckpointError(f"{folder}: unreadable {name}: {error}") from error
+
+
+@contextlib.contextmanager
+def _sharded_failures_as(kind: type[Exception], what: str) -> Iterator[None]:
+    from torch.distributed.checkpoint.api import CheckpointException
+
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "torch.distributed is disabled")  # a single process is no mistake
+            yield
+    except CheckpointException as error:  # no subclass of Exception: it would pass by every handler
+        raise kind(f"{what}: {error}") from error
 
 
 def verify_checkpoint(folder: Path) -> dict[str, Any]:
@@ -105,7 +125,8 @@ def verify_checkpoint(folder: Path) -> dict[str, Any]:
     """
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        if manifest["format"] != FORMAT or manifest["sha256"] != _self_digest(manifest):
+        damaged = manifest["format"] != FORMAT or manifest["sha256"] != _self_digest(manifest)
+        if damaged or not isinstance(manifest["step"], int):
             raise CheckpointError(f"{folder}: manifest.json is damaged")
         if manifest["version"] > VERSION:
             raise CheckpointError(
@@ -117,7 +138,9 @@ def verify_checkpoint(folder: Path) -> dict[str, Any]:
                 raise CheckpointError(f"{path}: {path.stat().st_size} bytes, the manifest says {expected['bytes']}")
             if _digest(path) != expected:
                 raise CheckpointError(f"{path}: contents do not match the manifest's SHA-256")
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{folder}: unreadable checkpoint: {error}") from error
     return manifest
 
@@ -176,7 +199,8 @@ class Checkpoints:
             from torch.distributed.checkpoint.state_dict_saver import save as save_sharded
 
             run_on_main(lambda: (remove_leftovers(self.folder), staging.mkdir(parents=True))[1])
-            save_sharded(sharded, checkpoint_id=staging, no_dist=world_size() == 1)
+            with _sharded_failures_as(OSError, f"cannot write {staging}"):
+                save_sharded(sharded, checkpoint_id=staging, no_dist=world_size() == 1)
         ranks = gather_objects(rank_state)
         run_on_main(self._write, step, target, dict(state), ranks, staging)
         return target
@@ -184,9 +208,8 @@ class Checkpoints:
     def _write(self, step: int, target: Path, state: dict[str, Any], ranks: list[Any], staging: Path | None) -> None:
         if staging is None:
             remove_leftovers(self.folder)
-        if target.exists():
-            shutil.rmtree(target)  # a run that resumed from an earlier step passes this one again
-        with atomic_folder(target) as temporary:
+        # replace: a run that resumed from an earlier step passes this one again
+        with atomic_folder(target, replace=True) as temporary:
             _write_tree(temporary, "state", state)
             _write_tree(temporary, "ranks", ranks)
             if staging is not None:
@@ -253,26 +276,29 @@ class Checkpoints:
             ranks = _read_tree(folder, "ranks")
             own = ranks[rank()] if len(ranks) == world_size() else None
             loaded = Checkpoint(manifest["step"], _read_tree(folder, "state"), own, folder)
+            if sharded is not None and "sharded/.metadata" not in manifest["files"]:
+                raise CheckpointError(f"{folder}: no sharded state in this checkpoint")
         except CheckpointError as error:
             failure = error
         raise_together(failure)
         if sharded is not None:
             from torch.distributed.checkpoint.state_dict_loader import load as load_sharded
 
-            load_sharded(sharded, checkpoint_id=folder / "sharded", no_dist=world_size() == 1)
+            with _sharded_failures_as(CheckpointError, f"{folder}: unreadable sharded state"):
+                load_sharded(sharded, checkpoint_id=folder / "sharded", no_dist=world_size() == 1)
         return loaded
 
     def _agreed_folder(self) -> Path | None:
+        run_on_main(settle_replacements, self.folder)
         steps = self.steps()
         seen = gather_objects(steps)
         if any(other != seen[0] for other in seen):
             raise CheckpointError(
                 f"{self.folder}: processes see different checkpoints {seen}: put the run folder on a shared file system"
             )
-        while steps:
-            candidate = steps.pop()
-            if all_true(self._is_valid(candidate)):
-                return self.path(candidate)
-        if seen[0]:
-            raise CheckpointError(f"{self.folder}: every checkpoint is damaged (steps {seen[0]}); start anew elsewhere")
+        for step in reversed(steps):
+            if all_true(self._is_valid(step)):
+                return self.path(step)
+        if steps:
+            raise CheckpointError(f"{self.folder}: every checkpoint is damaged (steps {steps}); start anew elsewhere")
         return None

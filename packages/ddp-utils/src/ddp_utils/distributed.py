@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
+from ddp_utils.launch import LAUNCHER
+
 T = TypeVar("T")
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -107,6 +109,9 @@ def process_group(device: str = "auto", *, timeout: timedelta = timedelta(minute
 def _die_with_parent() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        parent = str(os.getppid())
+        if os.environ.get(LAUNCHER, parent) != parent:
+            raise SystemExit("the launcher has ended")  # before this process could ask to be told
 
 
 def rank() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 import torch
@@ -22,15 +23,17 @@ def all_reduce_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
     Args:
         parameters: the same parameters in the same order in every process. A parameter without a gradient counts as
-            zero, so that ranks which used different parameters still agree.
+            zero where another process has one, so that ranks which used different parameters still agree; one that no
+            process used keeps none, so that optimizers pass over it as they do in a single process.
     """
     if not dist.is_initialized() or dist.get_world_size() == 1:
         return
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    used = torch.tensor([parameter.grad is not None for parameter in trained], dtype=torch.uint8)
+    dist.all_reduce(used, op=dist.ReduceOp.MAX)
     buckets: list[list[Tensor]] = []
     filled = 0
-    for parameter in parameters:
-        if not parameter.requires_grad:
-            continue
+    for parameter in itertools.compress(trained, used.tolist()):
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
         gradient = parameter.grad

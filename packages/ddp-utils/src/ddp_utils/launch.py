@@ -9,11 +9,12 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 REPORTS = "DDP_UTILS_REPORTS"  # environment: folder where each process of a launched command says how it ended
+LAUNCHER = "DDP_UTILS_LAUNCHER"  # environment: process id of the launcher
 EXIT_RESUMABLE = 75  # sysexits.h EX_TEMPFAIL: stopped, try again
 SHUTDOWN_SECONDS = 120  # time to finish a step and write a checkpoint after a signal
 
@@ -87,7 +88,7 @@ def launch(module: str, arguments: Sequence[str], *, nproc: int) -> tuple[int, s
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SHUTDOWN_SECONDS))
     with tempfile.TemporaryDirectory(prefix="ddp-utils-") as folder:
-        os.environ[REPORTS] = folder
+        os.environ.update({REPORTS: folder, LAUNCHER: str(os.getpid())})
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
@@ -103,14 +104,16 @@ def launch(module: str, arguments: Sequence[str], *, nproc: int) -> tuple[int, s
         try:
             elastic_launch(config, sys.executable)(*command)
         except ChildFailedError as error:
-            rank, failure = error.get_first_failure()
-            return _verdict(_reports(folder), nproc, f"process {rank} {_how_it_died(failure.exitcode)}")
+            reports = _reports(folder)
+            rank, exitcode = _first_failure({rank: (f.timestamp, f.exitcode) for rank, f in error.failures.items()})
+            last_words = f"process {rank} {_how_it_died(exitcode)}"
+            if _was_killed(exitcode) and all(report.rank != rank for report in reports):
+                return 1, last_words  # what the others report is that they lost it
+            return _verdict(reports, max(exitcode, 1), last_words)
         except SignalException as error:
-            return _verdict(
-                _reports(folder), nproc, f"stopped by {signal.Signals(error.sigval).name} before it could save"
-            )
+            return _verdict(_reports(folder), 1, f"stopped by {signal.Signals(error.sigval).name} before it could save")
         finally:
-            del os.environ[REPORTS]
+            del os.environ[REPORTS], os.environ[LAUNCHER]
     return 0, ""
 
 
@@ -128,14 +131,30 @@ def _reports(folder: str) -> list[ExitReport]:
     return [ExitReport(**json.loads(path.read_text(encoding="utf-8"))) for path in Path(folder).glob("*.json")]
 
 
-def _verdict(reports: list[ExitReport], nproc: int, without_report: str) -> tuple[int, str]:
+def _was_killed(exitcode: int) -> bool:
+    return exitcode < 0 and exitcode != -signal.SIGTERM  # SIGTERM is how torchrun stops the others
+
+
+def _first_failure(failures: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
+    """Rank and exit code of the failure that caused the others, from time (whole seconds) and exit code by rank."""
+
+    def order(rank: int) -> tuple[int, bool, bool]:
+        time, exitcode = failures[rank]
+        return time, not _was_killed(exitcode), exitcode < 0
+
+    rank = min(failures, key=order)
+    return rank, failures[rank][1]
+
+
+def _verdict(reports: list[ExitReport], code: int, message: str) -> tuple[int, str]:
+    """What the processes reported, or the given code and message if they left no word."""
     failures = sorted((report for report in reports if report.code not in (0, EXIT_RESUMABLE)), key=lambda r: r.time)
     if failures:
         return failures[0].code, failures[0].message
     resumable = [report for report in reports if report.code == EXIT_RESUMABLE]
-    if resumable and len(reports) == nproc:
+    if resumable:  # one says so only once all have agreed and the checkpoint stands
         return EXIT_RESUMABLE, next((report.message for report in resumable if report.rank == 0), resumable[0].message)
-    return 1, without_report
+    return code, message
 
 
 def _how_it_died(exitcode: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,8 @@ class WeightedMeans:
         """
         for name, value in figures.items():
             total = self._sums.setdefault(name, [0.0, 0.0])
-            total[0] += weight * float(value)
+            if weight:  # the mean over no records is NaN, and counts for nothing
+                total[0] += weight * float(value)
             total[1] += weight
 
     def reduce(self) -> dict[str, float]:
@@ -77,7 +77,7 @@ class MetricsLog:
         self._writer = None
         if not is_main():
             return
-        kept = [line for line in self._lines() if line.get("step", 0) <= resume_step] if resume_step else []
+        kept = [line for line in read_metrics(folder) if line.get("step", 0) <= resume_step] if resume_step else []
         with atomic_file(self.path) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
         if tensorboard:
@@ -85,20 +85,9 @@ class MetricsLog:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError as error:
                 raise ImportError("tensorboard is not installed: pip install 'neuro-ddp-utils[tensorboard]'") from error
-            self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=resume_step or None)
-
-    def _lines(self) -> list[dict[str, Any]]:
-        if not self.path.exists():
-            return []
-        lines = []
-        for text in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                line = json.loads(text)
-            except json.JSONDecodeError:
-                break  # a kill in the middle of a write leaves half a last line
-            if isinstance(line, dict):
-                lines.append(line)
-        return lines
+            self._writer = SummaryWriter(
+                str(folder / "tensorboard"), purge_step=resume_step + 1 if resume_step else None
+            )
 
     def write(self, step: int, **figures: float | str) -> None:
         """Append one line (main process only) and flush it to the operating system.
@@ -110,7 +99,7 @@ class MetricsLog:
         if not is_main():
             return
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **figures}) + os.linesep)
+            file.write(json.dumps({"step": step, **figures}) + "\n")
         if self._writer is not None:
             for name, value in figures.items():
                 if isinstance(value, int | float):
@@ -123,8 +112,16 @@ class MetricsLog:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The lines of a run's `metrics.jsonl`, in order; empty if there is none."""
+    """The lines of a run's `metrics.jsonl`, in order, up to the first that is not whole; empty if there is none."""
     path = folder / "metrics.jsonl"
+    lines: list[dict[str, Any]] = []
     if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return lines
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError:
+            break  # a kill in the middle of a write leaves half a last line
+        if isinstance(line, dict):
+            lines.append(line)
+    return lines

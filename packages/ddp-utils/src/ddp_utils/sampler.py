@@ -32,7 +32,8 @@ class DistributedBatchSampler(Sampler[list[int]]):
         group: records that must stay together in one process, for losses between the records of a batch.
         shuffle: permute each epoch; otherwise the records come in order.
         tail: "drop" leaves out the last records of an epoch that do not fill a global batch; "keep" deals them too,
-            so that every record comes exactly once an epoch and the last batches of the processes differ in size.
+            so that every record comes exactly once an epoch and the last batches of the processes differ in size;
+            a process's last batch may be empty, which a loader's collate function must then allow.
         rank, world_size: this process and their number; by default those of the process group.
 
     Raises:

@@ -24,6 +24,8 @@ class ShardedStream(IterableDataset[T], Generic[T]):
     records and keeps each K-th, K the number of shards. Either way each record comes exactly once over all shards.
     Shards may differ in length: a loop that communicates each step ends when `any_true(exhausted)`.
 
+    Each walk begins at the first record, or, after `load_state_dict`, once at the saved position.
+
     `state_dict` and `load_state_dict` follow the protocol that stateful loaders use: they are called in the worker
     that iterates.
 
@@ -55,7 +57,9 @@ class ShardedStream(IterableDataset[T], Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         shard, shards = self._shard()
-        if self._resumed_shards not in (None, shards):
+        if self._resumed_shards is None:
+            self._source, self._record = 0, 0
+        elif self._resumed_shards != shards:
             raise ValueError(
                 f"the saved position is for {self._resumed_shards} shards (ranks x workers), this run has {shards}: "
                 "resume with the same number of processes and workers"
@@ -73,7 +77,7 @@ class ShardedStream(IterableDataset[T], Generic[T]):
                 if by_file or (seen - 1) % shards == shard:
                     yield record
             self._source, self._record = self._source + 1, 0
-        self._source = 0
+        self._source = 0  # a position saved now is the next walk's
 
     def _seen_before(self) -> int:
         """Records in front of the position, when the stream is dealt record by record."""

@@ -29,13 +29,17 @@ def flatten_state(state: Any, prefix: str = "") -> tuple[Any, dict[str, Tensor]]
     """
     tensors: dict[str, Tensor] = {}
 
+    def store(tensor: Tensor, path: str) -> str:
+        while path in tensors:  # {"a.b": x, "a": {"b": y}} and {1: x, "1": y} have one path for two tensors
+            path += "'"
+        tensors[path] = tensor
+        return path
+
     def visit(node: Any, path: str) -> Any:
         if isinstance(node, Tensor):
-            tensors[path] = node.detach()
-            return {"$tensor": path}
+            return {"$tensor": store(node.detach(), path)}
         if isinstance(node, np.ndarray):
-            tensors[path] = torch.from_numpy(np.ascontiguousarray(node))
-            return {"$numpy": path, "shape": list(node.shape)}
+            return {"$numpy": store(torch.from_numpy(np.array(node, order="C")), path), "shape": list(node.shape)}
         if isinstance(node, np.generic):
             return visit(node.item(), path)
         if node is None or isinstance(node, bool | int | str):

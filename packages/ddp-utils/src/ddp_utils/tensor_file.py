@@ -20,9 +20,22 @@ class FileFormatError(ValueError):
     """A file that cannot be used: damaged, of another kind, or written by a newer version. The message names it."""
 
 
-def checksum(tensors: Mapping[str, Tensor], metadata: str) -> str:
-    """SHA-256 over the metadata and every tensor's name, dtype, shape and bytes, in order of name."""
-    digest = hashlib.sha256(metadata.encode())
+def storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors as safetensors takes them: on the CPU, contiguous, and no two in the same memory."""
+    plain: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name, tensor in tensors.items():
+        own = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+        if own.untyped_storage().data_ptr() in taken:  # tied weights, views
+            own = own.clone()
+        taken.add(own.untyped_storage().data_ptr())
+        plain[name] = own
+    return plain
+
+
+def checksum(tensors: Mapping[str, Tensor], description: str) -> str:
+    """SHA-256 over the description and every tensor's name, dtype, shape and bytes, in order of name."""
+    digest = hashlib.sha256(description.encode())
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         digest.update(f"\0{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
@@ -48,8 +61,9 @@ def write_tensor_file(
     """
     path = Path(path)
     text = json.dumps(metadata, sort_keys=True)
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header = {"format": kind, "version": str(version), "metadata": text, "sha256": checksum(plain, text)}
+    plain = storable(tensors)
+    header = {"format": kind, "version": str(version), "metadata": text}
+    header["sha256"] = checksum(plain, json.dumps(header, sort_keys=True))
     with atomic_file(path) as temporary:
         try:
             save_file(plain, temporary, metadata=header)
@@ -87,14 +101,15 @@ def read_tensor_file(
     if header.get("format") != kind:
         raise FileFormatError(f"{path}: expected a {kind} file, found {header.get('format') or 'another kind'}")
     found = header.get("version", "")
-    if not found.isdecimal() or not 1 <= int(found) <= version:
+    if found not in map(str, range(1, version + 1)):
         raise FileFormatError(f"{path}: {kind} version {found!r}; this release reads up to {version}: upgrade it")
     text = header.get("metadata", "")
-    if verify and checksum(tensors, text) != header.get("sha256"):
+    described = {"format": kind, "version": found, "metadata": text}
+    if verify and checksum(tensors, json.dumps(described, sort_keys=True)) != header.get("sha256"):
         raise FileFormatError(f"{path}: checksum does not match: the file is damaged; write or fetch it again")
     try:
         metadata = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(f"{path}: unreadable metadata: {error}") from error
     if not isinstance(metadata, dict):
         raise FileFormatError(f"{path}: metadata is not a JSON object")
