@@ -110,9 +110,20 @@ def test_every_single_flipped_bit_is_found_or_harmless(tmp_path: Path) -> None:
 def test_a_version_is_not_mistaken_for_another_that_is_known(tmp_path: Path) -> None:
     path = tmp_path / "file"
     content = write(path, version=1)
-    path.write_bytes(content.replace(b'"version":"1"', b'"version":"3"'))
+    path.write_bytes(content.replace(b'version\\": \\"1', b'version\\": \\"3'))
     with pytest.raises(FileFormatError, match="checksum"):
         read_tensor_file(path, kind=KIND, version=3)
+
+
+def test_same_content_same_bytes(tmp_path: Path) -> None:
+    files = [write(tmp_path / f"file-{i}", version=1) for i in range(8)]
+    assert len(set(files)) == 1
+
+
+def test_files_have_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    write(tmp_path / "ours", version=1)
+    (tmp_path / "any").touch()
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "any").stat().st_mode
 
 
 @pytest.mark.parametrize("version", ["2", "0", "-1", "", "1.0", "\u0661", "9" * 5000])
@@ -120,7 +131,7 @@ def test_a_version_that_is_not_known_is_refused(tmp_path: Path, version: str) ->
     path = tmp_path / "file"
     header = {"format": KIND, "version": version, "metadata": "{}"}
     header["sha256"] = checksum({}, json.dumps(header, sort_keys=True))
-    save_file({}, path, metadata=header)
+    save_file({}, path, metadata={"header": json.dumps(header)})
     with pytest.raises(FileFormatError, match="version"):
         read_tensor_file(path, kind=KIND, version=1)
 
@@ -128,7 +139,7 @@ def test_a_version_that_is_not_known_is_refused(tmp_path: Path, version: str) ->
 @pytest.mark.parametrize("text", ["[" * 100_000, "[]", "nonsense", "1" * 5000])
 def test_metadata_that_is_no_json_object_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "file"
-    save_file({}, path, metadata={"format": KIND, "version": "1", "metadata": text})
+    save_file({}, path, metadata={"header": json.dumps({"format": KIND, "version": "1", "metadata": text})})
     with pytest.raises(FileFormatError, match="metadata"):
         read_tensor_file(path, kind=KIND, version=1, verify=False)
 

@@ -17,7 +17,7 @@ from torch import Tensor
 FORMAT, VERSION = "binemb.codes", 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BinaryCodes:
     """Binary codes of n vectors.
 
@@ -72,10 +72,12 @@ class BinaryCodes:
         return self.packed.shape[0]
 
     def __getitem__(self, rows: slice | Tensor | list[int]) -> BinaryCodes:
-        """Codes of some of the vectors."""
+        """Codes of some of the vectors, chosen by a slice, row numbers or a mask."""
+        if not isinstance(rows, slice):
+            rows = torch.arange(len(self))[rows]
         words = None
         if self.words is not None:
-            words = self.words[rows] if isinstance(rows, slice) else [self.words[int(row)] for row in rows]
+            words = self.words[rows] if isinstance(rows, slice) else [self.words[row] for row in rows.tolist()]
         return BinaryCodes(self.packed[rows], self.n_bits, self.levels, words)
 
     @property
@@ -120,7 +122,10 @@ class BinaryCodes:
         """
         tensors, metadata = read_tensor_file(path, kind=FORMAT, version=VERSION, verify=verify)
         try:
-            words = bytes(tensors["words"].numpy()).decode().split("\n") if metadata["has_words"] else None
+            words = None
+            if metadata["has_words"]:
+                text = tensors["words"].numpy().tobytes().decode()
+                words = text.split("\n") if len(tensors["packed"]) else []
             return cls(tensors["packed"], metadata["n_bits"], tuple(metadata["levels"]), words)
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"{path}: inconsistent codes: {error}") from error
@@ -142,7 +147,8 @@ def hamming(a: BinaryCodes, b: BinaryCodes) -> Tensor:
         h(a, b) = (B - <a, b>) / 2,   a, b in {-1, +1}^B
 
     Args:
-        a, b: codes of the same number of bits, n and m of them.
+        a: n codes.
+        b: m codes of the same number of bits.
 
     Returns:
         int32, (n, m). Exact: inner products of signs are integers below 2^24.

@@ -62,7 +62,7 @@ def _lines(path: Path) -> list[tuple[int, str]]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise EvaluationSetError(f"{path}: not UTF-8 text: {error}") from error
-    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    return [(number, line.strip()) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
 def load_word_pairs(name: str | Path) -> WordPairs:
@@ -74,13 +74,12 @@ def load_word_pairs(name: str | Path) -> WordPairs:
     """
     path = find_set(name)
     pairs = []
-    for number, line in _lines(path):
-        if line.startswith("#"):
-            continue
+    lines = [(number, line) for number, line in _lines(path) if not line.startswith("#")]
+    for position, (number, line) in enumerate(lines):
         fields = line.replace("\t", " ").replace(",", " ").split()
         score = _number(fields[2]) if len(fields) >= 3 else None
         if score is None:
-            if not pairs and len(fields) >= 3:
+            if position == 0 and len(fields) >= 3:
                 continue  # a header line
             raise EvaluationSetError(f"{path}: line {number}: expected word, word, score, found {line[:60]!r}")
         pairs.append((fields[0], fields[1], score))

@@ -32,16 +32,16 @@ def parse_expression(text: str) -> list[tuple[int, str]]:
         ExpressionError: empty, two words or two signs in a row, or a sign at the end.
     """
     terms: list[tuple[int, str]] = []
-    sign: int | None = 1
+    sign: int | None = None  # of the word to come
     for token in text.split():
         if token in ("+", "-"):
-            if sign is not None and (terms or sign == -1):
+            if sign is not None:
                 raise ExpressionError(f"query {text!r}: a word is missing before {token!r}")
             sign = 1 if token == "+" else -1
-        elif sign is None:
+        elif sign is None and terms:
             raise ExpressionError(f"query {text!r}: put + or - between {terms[-1][1]!r} and {token!r}")
         else:
-            terms.append((sign, token))
+            terms.append((sign or 1, token))
             sign = None
     if not terms or sign is not None:
         raise ExpressionError(f"query {text!r}: expected a word, or words joined by + and -")

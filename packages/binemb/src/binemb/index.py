@@ -17,7 +17,7 @@ FORMAT, VERSION = "binemb.index", 1
 IndexKind = Literal["flat"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Hits:
     """What a search found, best first.
 
@@ -41,7 +41,7 @@ class BinaryIndex:
         device: "cpu", or "cuda" where faiss sees a GPU.
 
     Raises:
-        ValueError: an unknown kind or n_bits < 1, or CUDA is asked for and faiss sees none.
+        ValueError: an unknown kind or device, n_bits < 1, or a GPU that faiss does not see.
     """
 
     def __init__(self, n_bits: int, kind: IndexKind = "flat", *, device: str = "cpu") -> None:
@@ -58,11 +58,19 @@ class BinaryIndex:
         import faiss
 
         width = 8 * n_bytes(self.n_bits)  # faiss counts whole bytes; padding bits are clear and never differ
-        if self.device.partition(":")[0] == "cuda":
-            if not hasattr(faiss, "GpuIndexBinaryFlat") or faiss.get_num_gpus() == 0:
-                raise ValueError(f"BinaryIndex: device {self.device!r} asked for, but faiss sees no GPU; use 'cpu'")
-            return faiss.GpuIndexBinaryFlat(faiss.StandardGpuResources(), width)
-        return faiss.IndexBinaryFlat(width)
+        kind, _, number = self.device.partition(":")
+        if kind not in ("cpu", "cuda") or not (number or "0").isdecimal():
+            raise ValueError(f"BinaryIndex: device must be cpu, cuda or cuda:N, got {self.device!r}")
+        if kind == "cpu":
+            return faiss.IndexBinaryFlat(width)
+        gpu = int(number or 0)
+        n_gpus = faiss.get_num_gpus() if hasattr(faiss, "GpuIndexBinaryFlat") else 0
+        if gpu >= n_gpus:
+            seen = f"{n_gpus} GPUs" if n_gpus else "no GPU"
+            raise ValueError(f"BinaryIndex: device {self.device!r} asked for, but faiss sees {seen}; use 'cpu'")
+        config = faiss.GpuIndexBinaryFlatConfig()
+        config.device = gpu
+        return faiss.GpuIndexBinaryFlat(faiss.StandardGpuResources(), width, config)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -79,11 +87,14 @@ class BinaryIndex:
             The index itself.
 
         Raises:
+            TypeError: ids are not whole numbers.
             ValueError: another number of bits, or ids that repeat or do not fit.
         """
         if codes.n_bits != self.n_bits:
             raise ValueError(f"add: the index holds codes of {self.n_bits} bits, got {codes.n_bits}; truncate them")
         start = int(self._ids.max()) + 1 if len(self) else 0
+        if ids is not None and (ids.is_floating_point() or ids.is_complex()):
+            raise TypeError(f"add: ids must be whole numbers, got {ids.dtype}")
         new_ids = torch.arange(start, start + len(codes)) if ids is None else ids.to(torch.int64).cpu()
         if new_ids.shape != (len(codes),):
             raise ValueError(f"add: {len(codes)} codes need as many ids, got shape {tuple(new_ids.shape)}")

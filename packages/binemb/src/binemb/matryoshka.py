@@ -60,32 +60,39 @@ class MatryoshkaBinarizer(nn.Module):
     """Vectors to nested binary codes, and codes back to directions.
 
         y = prepare(x),   s = sign(W y + c) in {-1, +1}^B
-        y_hat_k = y_hat_{k-1} + D_k s[b_{k-1} : b_k]          (level k refines what level k-1 decoded)
+        y_hat_k = y_hat_{k-1} + D_k s[: b_k],   y_hat_0 = 0      (level k refines what level k-1 decoded)
 
     One set of bits serves all levels: level k is the first b_k of them. W starts as stacked random rotations, so that
-    an untrained model is sign random projection; training moves W, c and D together.
+    an untrained model is sign random projection; `fit_decoders` starts the D_k; training moves W, c and D_k together.
 
     Args:
         preparation: what is done to a vector first.
         bits: prefix lengths b_1 < ... < b_K = B, multiples of 8.
         seed: keys the initial rotations.
+        weight_BD: W to start from, (B, D), instead of rotations.
+
+    Raises:
+        ValueError: bits are no ascending multiples of 8, or weight_BD does not fit.
 
     References:
         Kusupati et al. (2022), Matryoshka representation learning, arXiv 2205.13147.
         Tissier, Gravier, Habrard (2019), Near-lossless binarization of word embeddings, arXiv 1803.09065.
     """
 
-    def __init__(self, preparation: Preparation, bits: Sequence[int], *, seed: int = 0) -> None:
+    def __init__(
+        self, preparation: Preparation, bits: Sequence[int], *, seed: int = 0, weight_BD: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.bits = check_levels(bits)
         self.preparation = preparation
         self.dim = preparation.mean_D.shape[0]
-        rotations_BD = stacked_rotations(self.dim, self.bits[-1], seed=seed)
-        self.weight_BD = nn.Parameter(rotations_BD * math.sqrt(self.dim))
+        if weight_BD is None:
+            weight_BD = stacked_rotations(self.dim, self.bits[-1], seed=seed) * math.sqrt(self.dim)
+        elif weight_BD.shape != (self.bits[-1], self.dim):
+            raise ValueError(f"weight_BD: expected shape {(self.bits[-1], self.dim)}, got {tuple(weight_BD.shape)}")
+        self.weight_BD = nn.Parameter(weight_BD.float())
         self.bias_B = nn.Parameter(torch.zeros(self.bits[-1]))
-        decoder_BD = torch.zeros_like(rotations_BD)
-        decoder_BD[: self.bits[0]] = rotations_BD[: self.bits[0]] * (math.sqrt(self.dim) / self.bits[0])
-        self.decoder_BD = nn.Parameter(decoder_BD)
+        self.decoders = nn.ParameterList(nn.Parameter(torch.zeros(level, self.dim)) for level in self.bits)
 
     @classmethod
     def fit(
@@ -113,13 +120,32 @@ class MatryoshkaBinarizer(nn.Module):
 
     def decode_levels(self, signs_NB: Tensor) -> list[Tensor]:
         """Decoded vectors of every level, coarse to fine, each (..., D), from signs (..., B)."""
-        decoded, outputs, start = None, [], 0
-        for level in self.bits:
-            part = signs_NB[..., start:level] @ self.decoder_BD[start:level]
-            decoded = part if decoded is None else decoded + part
-            outputs.append(decoded)
-            start = level
+        outputs: list[Tensor] = []
+        for level, decoder in zip(self.bits, self.decoders, strict=True):
+            refinement = signs_NB[..., :level] @ decoder
+            outputs.append(outputs[-1] + refinement if outputs else refinement)
         return outputs
+
+    @torch.no_grad()
+    def fit_decoders(self, prepared_ND: Tensor, *, ridge: float = 1e-3) -> None:
+        """Set every D_k by least squares on what the levels before it leave.
+
+            D_k = argmin_D mean norm2(y - y_hat_{k-1} - D s[: b_k])^2 + ridge norm(D)^2
+
+        Args:
+            prepared_ND: prepared vectors, (N, D); up to eight times as many as there are bits are used.
+            ridge: weight of the penalty, > 0.
+        """
+        sample = prepared_ND[: 8 * self.bits[-1]].to(self.weight_BD.dtype)
+        signs_NB = torch.where(self.activations(sample) >= 0, 1.0, -1.0)
+        gram_BB = signs_NB.T @ signs_NB / len(sample)
+        residual = sample
+        for level, decoder in zip(self.bits, self.decoders, strict=True):
+            penalty = ridge * torch.eye(level, device=sample.device)
+            decoder.copy_(
+                torch.linalg.solve(gram_BB[:level, :level] + penalty, signs_NB[:, :level].T @ residual / len(sample))
+            )
+            residual = residual - signs_NB[:, :level] @ decoder
 
     @torch.no_grad()
     def encode(self, x_ND: Tensor) -> BinaryCodes:
@@ -171,7 +197,11 @@ class MatryoshkaBinarizer(nn.Module):
         """
         if codes.n_bits not in self.bits:
             raise ValueError(f"decode: codes have {codes.n_bits} bits, the model's levels are {self.bits}")
-        decoder = self.decoder_BD[: codes.n_bits]
+        depth = self.bits.index(codes.n_bits) + 1
+        # levels add up, so their decoders can be summed first
+        decoder = torch.zeros(codes.n_bits, self.dim, device=self.weight_BD.device)
+        for level, part in zip(self.bits[:depth], self.decoders, strict=False):
+            decoder[:level] += part
         blocks = [codes[i : i + ENCODE_ROWS].signs().to(decoder.device) for i in range(0, len(codes), ENCODE_ROWS)]
         decoded = torch.cat([(block @ decoder).cpu() for block in blocks]) if blocks else torch.zeros(0, self.dim)
         return nn.functional.normalize(decoded, dim=1)
@@ -191,9 +221,22 @@ class MatryoshkaBinarizer(nn.Module):
         """
         tensors, metadata = read_tensor_file(path, kind=FORMAT, version=VERSION)
         try:
+            _check_tensors(tensors, check_levels(metadata["bits"]), metadata["dim"])  # before any memory is taken
             preparation = Preparation(tensors["preparation.mean_D"], tensors["preparation.components_KD"])
-            model = cls(preparation, metadata["bits"])
+            model = cls(preparation, metadata["bits"], weight_BD=tensors["weight_BD"])
             model.load_state_dict(tensors)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise FileFormatError(f"{path}: inconsistent model: {error}") from error
         return model.eval()
+
+
+def _check_tensors(tensors: dict[str, Tensor], bits: tuple[int, ...], dim: int) -> None:
+    """Refuse stored tensors that are not those of a model of these sizes."""
+    shapes = {"preparation.mean_D": (dim,), "weight_BD": (bits[-1], dim), "bias_B": (bits[-1],)}
+    shapes |= {"preparation.components_KD": (*tensors["preparation.components_KD"].shape[:1], dim)}
+    shapes |= {f"decoders.{k}": (level, dim) for k, level in enumerate(bits)}
+    if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != shapes:
+        raise ValueError(f"its tensors are not those of {bits} bits and {dim} dimensions")
+    for name, tensor in tensors.items():
+        if tensor.dtype != torch.float32 or not torch.isfinite(tensor).all():
+            raise ValueError(f"{name} holds other than finite float32 values")

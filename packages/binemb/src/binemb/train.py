@@ -35,6 +35,7 @@ from ddp_utils import (
     run_on_main,
     world_size,
 )
+from ddp_utils.tensor_file import checksum
 from torch import Tensor
 
 from binemb.losses import angular_similarity, reconstruction_loss, sign_straight_through, similarity_loss
@@ -115,13 +116,16 @@ def train_binarizer(
         TooManyBadBatchesError, MemoryError, CheckpointError: see ddp_utils.
     """
     check_vectors(x_ND, "train_binarizer")
+    if resume is not None and run_folder is None:
+        raise ValueError(f"train_binarizer: resume={str(resume)!r} needs the run_folder that it goes on in")
     device = torch.device(device)
     levels = check_levels(bits)
     train_rows, held_out_rows = split_held_out(len(x_ND), config.held_out, group=config.group, seed=seed)
     sampler = DistributedBatchSampler(len(train_rows), config.global_batch, seed=seed, group=config.group)
     model = MatryoshkaBinarizer(Preparation.fit(x_ND, components=config.components), levels, seed=seed).to(device)
+    prepared_ND = model.preparation(x_ND.to(device)).float()
+    model.fit_decoders(prepared_ND[train_rows[: 8 * levels[-1]].to(device)])
     broadcast_module(model)
-    prepared_ND = model.preparation(x_ND.to(device))
     held_out_GMD = prepared_ND[held_out_rows.to(device)].view(-1, config.group, model.dim)
 
     parameters = list(model.parameters())
@@ -132,7 +136,10 @@ def train_binarizer(
     parts = {"model": model, "optimizer": optimizer, "precision": precision}
     parts |= {"stopping": stopping, "budget": budget, "sampler": sampler}
     identity = {"bits": list(levels), "seed": seed, "config": asdict(config)}
-    checkpoints = Checkpoints(run_folder / "checkpoints", keep=config.keep) if run_folder else None
+    checkpoints = None
+    if run_folder is not None:
+        checkpoints = Checkpoints(run_folder / "checkpoints", keep=config.keep)
+        identity["vectors"] = checksum({"x_ND": x_ND}, "")
     best = _resume(checkpoints, resume, parts, identity) or copy.deepcopy(model.state_dict())
     metrics = MetricsLog(run_folder, resume_step=sampler.step, tensorboard=tensorboard) if run_folder else None
 
@@ -221,7 +228,7 @@ def _resume(
     found = loaded.state["identity"]
     changed = sorted(name for name in identity if found.get(name) != identity[name])
     if changed:
-        raise ValueError(f"{loaded.folder}: was trained with another {', '.join(changed)}; use the same or a new run")
+        raise ValueError(f"{loaded.folder}: was trained with other {', '.join(changed)}; use the same or a new run")
     for name, part in parts.items():
         part.load_state_dict(loaded.state[name])
     if loaded.rank_state is not None:

@@ -21,8 +21,9 @@ class LossWeights:
     similarity: float = 10.0
 
     def __post_init__(self) -> None:
-        if min(self.reconstruction, self.similarity) < 0 or self.reconstruction + self.similarity == 0:
-            raise ValueError(f"loss weights must be >= 0 and not all 0, got {self}")
+        lowest, total = min(self.reconstruction, self.similarity), self.reconstruction + self.similarity
+        if not (lowest >= 0 and 0 < total < math.inf):
+            raise ValueError(f"loss weights must be >= 0, finite and not all 0, got {self}")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class TrainConfig:
     global_batch: int = 2048
     group: int = 256
     micro_batch: int = 0
-    learning_rate: float = 0.01
+    learning_rate: float = 0.005
     clip_norm: float = 10.0
     components: int = 2
     held_out: float = 0.02
@@ -72,8 +73,16 @@ class TrainConfig:
             raise ValueError(f"global_batch {self.global_batch} is not a multiple of group {self.group}")
         if self.micro_batch < 0 or self.micro_batch % self.group:
             raise ValueError(f"micro_batch must be 0 or a multiple of group {self.group}, got {self.micro_batch}")
-        if self.learning_rate <= 0 or self.clip_norm <= 0 or not 0 < self.held_out <= 0.5:
-            raise ValueError("learning_rate and clip_norm must be positive, held_out must lie in (0, 0.5]")
+        for name in ("learning_rate", "clip_norm"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
+        if not 0 < self.held_out <= 0.5:
+            raise ValueError(f"held_out must lie in (0, 0.5], got {self.held_out}")
+        if self.components < 0 or self.keep < 2 or not 0 <= self.bad_batches <= 1:
+            raise ValueError(
+                "components must be >= 0, keep >= 2 and bad_batches in [0, 1], "
+                f"got {self.components}, {self.keep} and {self.bad_batches}"
+            )
 
 
 def learning_rate_at(step: int, config: TrainConfig) -> float:

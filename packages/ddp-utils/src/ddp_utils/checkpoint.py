@@ -26,7 +26,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from ddp_utils.atomic import (
     TEMPORARY_PREFIX,
@@ -46,7 +46,7 @@ from ddp_utils.distributed import (
     world_size,
 )
 from ddp_utils.state_tree import flatten_state, unflatten_state
-from ddp_utils.tensor_file import storable
+from ddp_utils.tensor_file import save_tensors
 
 FORMAT, VERSION = "ddp-utils.checkpoint", 1
 STEP_FOLDER = re.compile(r"step-(\d{8,})")
@@ -87,10 +87,7 @@ def _self_digest(manifest: Mapping[str, Any]) -> str:
 
 def _write_tree(folder: Path, name: str, state: Any) -> None:
     tree, tensors = flatten_state(state)
-    try:
-        save_file(storable(tensors), folder / f"{name}.safetensors")
-    except SafetensorError as error:
-        raise OSError(f"cannot write {folder / name}.safetensors: {error}") from error
+    save_tensors(tensors, folder / f"{name}.safetensors")
     (folder / f"{name}.json").write_text(json.dumps(tree, allow_nan=False), encoding="utf-8")
 
 

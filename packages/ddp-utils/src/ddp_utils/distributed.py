@@ -189,7 +189,8 @@ def run_on_main(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
 
     Args:
         function: what to call; its result must be picklable where there are several processes.
-        args, kwargs: its arguments.
+        *args: its arguments.
+        **kwargs: its keyword arguments.
     """
     result, failure = None, None
     if is_main():

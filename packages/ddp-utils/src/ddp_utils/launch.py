@@ -123,8 +123,9 @@ def _python_flags() -> list[str]:
 
 def _quiet_torchrun() -> None:
     """Silence torchrun's own reports: the failing process's message is what the user needs."""
-    for name in ("torch.distributed.elastic", "torch.distributed.launcher", "torch.distributed.run"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith(("torch.distributed.elastic", "torch.distributed.launcher")):
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def _reports(folder: str) -> list[ExitReport]:

@@ -34,7 +34,8 @@ class DistributedBatchSampler(Sampler[list[int]]):
         tail: "drop" leaves out the last records of an epoch that do not fill a global batch; "keep" deals them too,
             so that every record comes exactly once an epoch and the last batches of the processes differ in size;
             a process's last batch may be empty, which a loader's collate function must then allow.
-        rank, world_size: this process and their number; by default those of the process group.
+        rank: this process; by default its place in the process group.
+        world_size: number of processes; by default that of the process group.
 
     Raises:
         ValueError: sizes do not fit each other.

@@ -32,7 +32,8 @@ class ShardedStream(IterableDataset[T], Generic[T]):
     Args:
         sources: what `read` is called with, one after the other; usually files.
         read: opens a source and yields its records, always in the same order.
-        rank, world_size: this process and their number; by default those of the process group.
+        rank: this process; by default its place in the process group.
+        world_size: number of processes; by default that of the process group.
     """
 
     def __init__(
@@ -109,7 +110,8 @@ def shard_stream(
         source: files (with `read`), any iterable that can be walked again, or a streaming Hugging Face dataset, which
             is split with its own `split_dataset_by_node` and keeps its own `state_dict`.
         read: opens one file and yields its records.
-        rank, world_size: this process and their number; by default those of the process group.
+        rank: this process; by default its place in the process group.
+        world_size: number of processes; by default that of the process group.
 
     Returns:
         An iterable dataset with `state_dict` and `load_state_dict`, fit for a `DataLoader` with workers.

@@ -33,6 +33,26 @@ def storable(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return plain
 
 
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, header: str = "") -> None:
+    """Write a safetensors file; the same content gives the same bytes, with the permissions of any new file.
+
+    Args:
+        tensors: name to tensor.
+        path: the file.
+        header: text kept in the file's header. One entry: safetensors writes several in no fixed order.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path.touch()
+    mode = path.stat().st_mode  # safetensors makes files that only their owner may read
+    try:
+        save_file(storable(tensors), path, metadata={"header": header} if header else None)
+    except SafetensorError as error:  # how safetensors reports what the operating system said
+        raise OSError(f"cannot write {path}: {error}") from error
+    path.chmod(mode)
+
+
 def checksum(tensors: Mapping[str, Tensor], description: str) -> str:
     """SHA-256 over the description and every tensor's name, dtype, shape and bytes, in order of name."""
     digest = hashlib.sha256(description.encode())
@@ -65,10 +85,7 @@ def write_tensor_file(
     header = {"format": kind, "version": str(version), "metadata": text}
     header["sha256"] = checksum(plain, json.dumps(header, sort_keys=True))
     with atomic_file(path) as temporary:
-        try:
-            save_file(plain, temporary, metadata=header)
-        except SafetensorError as error:  # how safetensors reports what the operating system said
-            raise OSError(f"cannot write {path}: {error}") from error
+        save_tensors(plain, temporary, json.dumps(header, sort_keys=True))
 
 
 def read_tensor_file(
@@ -94,10 +111,12 @@ def read_tensor_file(
         raise FileNotFoundError(f"{path}: no such file")
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
+            header = json.loads((file.metadata() or {}).get("header", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except (SafetensorError, UnicodeDecodeError, KeyError, ValueError, TypeError, RuntimeError, OverflowError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError, RecursionError) as error:
         raise FileFormatError(f"{path}: not a readable {kind} file (truncated or damaged): {error}") from error
+    if not isinstance(header, dict) or not all(isinstance(value, str) for value in header.values()):
+        raise FileFormatError(f"{path}: not a readable {kind} file: its header is damaged")
     if header.get("format") != kind:
         raise FileFormatError(f"{path}: expected a {kind} file, found {header.get('format') or 'another kind'}")
     found = header.get("version", "")

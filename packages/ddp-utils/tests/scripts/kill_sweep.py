@@ -22,7 +22,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from ddp_utils import checkpoint
+from ddp_utils import tensor_file
 from ddp_utils.checkpoint import Checkpoints, verify_checkpoint
 
 STEPS = 5
@@ -63,7 +63,7 @@ def arm(countdown: int) -> None:
     for name in ("fsync", "replace", "rename", "unlink", "rmdir", "mkdir"):
         setattr(os, name, around(getattr(os, name)))
     Path.write_text = torn(Path.write_text, lambda path, *_: path)
-    setattr(checkpoint, "save_file", torn(safetensors.torch.save_file, lambda _, path: path))  # noqa: B010
+    setattr(tensor_file, "save_file", torn(safetensors.torch.save_file, lambda _, path: path))  # noqa: B010
 
 
 def next_state(state: dict[str, Any]) -> dict[str, Any]:
