@@ -6,6 +6,7 @@ bitorder="little"; a set bit stands for +1, a clear one for -1. Unused bits of t
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class BinaryCodes:
         words: what each code stands for, n of them, or None. No line breaks inside.
 
     Raises:
-        TypeError: packed is not uint8.
+        TypeError: packed is not uint8, or n_bits or a level is no whole number.
         ValueError: shapes, levels or words disagree, or padding bits are set.
     """
 
@@ -40,12 +41,13 @@ class BinaryCodes:
     def __post_init__(self) -> None:
         if self.packed.dtype != torch.uint8:
             raise TypeError(f"BinaryCodes: packed must be uint8, got {self.packed.dtype}")
+        object.__setattr__(self, "n_bits", operator.index(self.n_bits))
         if self.n_bits < 1 or self.packed.ndim != 2 or self.packed.shape[1] != n_bytes(self.n_bits):
             raise ValueError(f"BinaryCodes: packed {tuple(self.packed.shape)} does not hold {self.n_bits} bits a row")
-        levels = self.levels or (self.n_bits,)
+        levels = tuple(operator.index(level) for level in self.levels or (self.n_bits,))
         if list(levels) != sorted(set(levels)) or levels[0] < 1 or levels[-1] != self.n_bits:
             raise ValueError(f"BinaryCodes: levels {levels} are not ascending prefixes ending at {self.n_bits} bits")
-        object.__setattr__(self, "levels", tuple(levels))
+        object.__setattr__(self, "levels", levels)
         if self.words is not None and len(self.words) != len(self):
             raise ValueError(f"BinaryCodes: {len(self.words)} words for {len(self)} codes")
         spare = self.n_bits % 8

@@ -140,7 +140,7 @@ class BinaryIndex:
         """
         tensors, metadata = read_tensor_file(path, kind=FORMAT, version=VERSION)
         try:
-            index = cls(metadata["n_bits"], metadata["kind"], device=device)
-            return index.add(BinaryCodes(tensors["packed"], metadata["n_bits"]), tensors["ids"])
+            codes = BinaryCodes(tensors["packed"], metadata["n_bits"])  # first: it bounds n_bits by the file's size
+            return cls(codes.n_bits, metadata["kind"], device=device).add(codes, tensors["ids"])
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"{path}: inconsistent index: {error}") from error

@@ -90,7 +90,7 @@ class MatryoshkaBinarizer(nn.Module):
             weight_BD = stacked_rotations(self.dim, self.bits[-1], seed=seed) * math.sqrt(self.dim)
         elif weight_BD.shape != (self.bits[-1], self.dim):
             raise ValueError(f"weight_BD: expected shape {(self.bits[-1], self.dim)}, got {tuple(weight_BD.shape)}")
-        self.weight_BD = nn.Parameter(weight_BD.float())
+        self.weight_BD = nn.Parameter(weight_BD.to(torch.float32, copy=True))
         self.bias_B = nn.Parameter(torch.zeros(self.bits[-1]))
         self.decoders = nn.ParameterList(nn.Parameter(torch.zeros(level, self.dim)) for level in self.bits)
 

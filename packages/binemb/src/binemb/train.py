@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -67,12 +68,18 @@ def losses_per_group(model: MatryoshkaBinarizer, y_GMD: Tensor, weights: LossWei
     return {"loss": total / len(model.bits), **figures}
 
 
-def split_held_out(n: int, share: float, *, group: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Row numbers to train on and to validate on (whole groups, at least one), drawn once for a seed."""
+def split_held_out(n: int, config: TrainConfig, *, seed: int) -> tuple[Tensor, Tensor]:
+    """Row numbers to train on and to validate on (whole groups, at least one), drawn once for a seed.
+
+    Raises:
+        ValueError: too few vectors for the batch, with the settings that would fit.
+    """
+    count = max(1, round(n * config.held_out / config.group)) * config.group
+    if n - count < config.global_batch:
+        group = 2 ** int(math.log2(max(n, 16) / 8))
+        mend = f"use train.global_batch={4 * group} and train.group={group}" if n >= 16 else "at least 16 are needed"
+        raise ValueError(f"{n} vectors do not fill a batch of {config.global_batch} and {count} held out; {mend}")
     order = torch.randperm(n, generator=keyed_generator(seed, "held out"))
-    count = max(1, round(n * share / group)) * group
-    if n < 2 * count:
-        raise ValueError(f"{n} vectors are too few for groups of {group}; lower train.group")
     return order[count:], order[:count]
 
 
@@ -120,7 +127,7 @@ def train_binarizer(
         raise ValueError(f"train_binarizer: resume={str(resume)!r} needs the run_folder that it goes on in")
     device = torch.device(device)
     levels = check_levels(bits)
-    train_rows, held_out_rows = split_held_out(len(x_ND), config.held_out, group=config.group, seed=seed)
+    train_rows, held_out_rows = split_held_out(len(x_ND), config, seed=seed)
     sampler = DistributedBatchSampler(len(train_rows), config.global_batch, seed=seed, group=config.group)
     model = MatryoshkaBinarizer(Preparation.fit(x_ND, components=config.components), levels, seed=seed).to(device)
     prepared_ND = model.preparation(x_ND.to(device)).float()

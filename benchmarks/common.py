@@ -1,0 +1,64 @@
+"""Timing side by side, and result files.
+
+Every benchmark writes `results/NAME.json`: the machine, the command, and figures. Peers run in turn with ours
+(A B A B ...) in one process, and what is compared is the ratio of medians; absolute times belong to the machine named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ddp_utils import environment
+
+RESULTS = Path(__file__).parent / "results"
+REPEATS = 9
+
+
+def arguments(description: str) -> argparse.Namespace:
+    """`--small` checks that the script works; `--out` says where the figures go."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--small", action="store_true", help="small sizes, for a test of the script itself")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the result file")
+    parser.add_argument("--threads", type=int, default=2, help="threads of torch, numba and faiss")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    return options
+
+
+def interleaved(work: Mapping[str, Callable[[], object]], *, repeats: int = REPEATS) -> dict[str, dict[str, float]]:
+    """Time functions in turn, after one uncounted round.
+
+    Returns:
+        Name to median, least and greatest seconds.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    for round_number in range(repeats + 1):
+        for name, function in work.items():
+            start = time.perf_counter()
+            function()
+            if round_number:
+                seconds[name].append(time.perf_counter() - start)
+    return {
+        name: {"median_s": statistics.median(values), "min_s": min(values), "max_s": max(values)}
+        for name, values in seconds.items()
+    }
+
+
+def write_results(name: str, figures: dict[str, Any], options: argparse.Namespace) -> Path:
+    """Write a result file with the machine and the command."""
+    facts = environment()
+    machine = f"{facts['processor']}, {options.threads} threads of {facts['cpus']} cores"
+    command = f"uv run --group bench python benchmarks/{name}.py" + (" --small" if options.small else "")
+    document = {"command": command, "machine": machine, "packages": facts["packages"], **figures}
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / f"{name}.json"
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    print(path)
+    return path

@@ -1,0 +1,154 @@
+"""Write the tables in README and docs anew from `results/*.json`.
+
+    uv run python benchmarks/tables.py           rewrite them
+    uv run python benchmarks/tables.py --check   fail if one is out of date
+
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/results/index.md", "packages/sdquant/README.md", "packages/binemb/README.md")
+BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table; figures to the right."""
+    rule = ["---", *["---:"] * (len(columns) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (columns, rule, *rows))
+
+
+def quickstart(results: dict[str, Any]) -> str:
+    """The table that `neuro quickstart` ends in."""
+    columns = ["code", "compares", "bytes", "ratio", "WordSim-353", "SimLex-999", "analogies", "recall@10", "cosine"]
+    rows = [
+        [
+            score["name"],
+            score["compared"],
+            str(score["bytes_per_vector"]),
+            f"{score['compression']:.1f}x",
+            *(f"{value:.3f}" for value in score["similarity"].values()),
+            f"{score['analogy']:.3f}",
+            f"{score['recall']:.3f}",
+            "-" if score["cosine"] is None else f"{score['cosine']:.4f}",
+        ]
+        for score in results["scores"]
+    ]
+    return markdown(columns, rows)
+
+
+def frames(results: dict[str, Any]) -> str:
+    """Cosine / recall@10 of decoded one-bit codes, by bits and order."""
+    found = {(row["bits"], row["order"]): row for row in results["frames"]}
+    bits = sorted({row["bits"] for row in results["frames"]})
+    rows = [
+        [str(n), *(f"{found[n, o]['cosine_held_out']:.4f} / {found[n, o]['recall_at_10']:.3f}" for o in range(4))]
+        for n in bits
+    ]
+    return markdown(["bits", "memoryless", "order 1", "order 2", "order 3"], rows)
+
+
+def walsh_hadamard(results: dict[str, Any]) -> str:
+    """Bandwidth by dimension."""
+    rows = [
+        [
+            str(row["dim"]),
+            f"{row['fwht_gb_per_s']:.1f}",
+            f"{row['copy_gb_per_s']:.1f}",
+            f"{row['of_copy']:.0%}",
+            f"{row['dense product_gb_per_s']:.1f}" if "dense product_gb_per_s" in row else "-",
+        ]
+        for row in results["walsh_hadamard"]
+    ]
+    return markdown(["d", "fwht, GB/s", "clone, GB/s", "of clone", "dense product, GB/s"], rows)
+
+
+def quantizers(results: dict[str, Any]) -> str:
+    """Throughput by order."""
+    rows = [
+        [str(row["order"]), f"{row['kernel_msamples_per_s']:.0f}", f"{row['reference_msamples_per_s']:.1f}"]
+        for row in results["quantizers"]
+    ]
+    return markdown(["order", "kernel, million samples/s", "torch reference"], rows)
+
+
+def search(results: dict[str, Any]) -> str:
+    """Queries a second."""
+    rows = [
+        [
+            str(row["bits"]),
+            f"{row['codes']:,}",
+            f"{row['binemb_queries_per_s']:,.0f}",
+            f"{row['faiss_queries_per_s']:,.0f}",
+            f"{row['ratio']:.2f}",
+        ]
+        for row in results["search"]
+    ]
+    return markdown(["bits", "codes", "BinaryIndex, queries/s", "raw faiss, queries/s", "ratio"], rows)
+
+
+def growth(results: dict[str, Any]) -> str:
+    """Seconds of each stage."""
+    rows = [
+        [
+            f"{row['words']:,}",
+            *(f"{row[name]:.1f}" for name in ("load_s", "train_s", "encode_s", "analogy_s")),
+            f"{row['analogy_questions']:,}",
+            f"{row['peak_mib']:,.0f}",
+        ]
+        for row in results["growth"]
+    ]
+    return markdown(["words", "load, s", "train, s", "encode, s", "analogies, s", "questions", "peak MiB so far"], rows)
+
+
+def origin(results: dict[str, Any]) -> str:
+    """Command and machine of a result file."""
+    return f"From `{results['command']}` on {results['machine']}."
+
+
+TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
+    "quickstart": ("quickstart", quickstart),
+    "frames": ("sdquant", frames),
+    "walsh-hadamard": ("sdquant", walsh_hadamard),
+    "quantizers": ("sdquant", quantizers),
+    "search": ("binemb", search),
+    "growth": ("binemb", growth),
+}
+
+
+def render(text: str) -> str:
+    """A page with its tables made anew."""
+
+    def replace(match: re.Match[str]) -> str:
+        source, table = TABLES[match.group(2)]
+        results = json.loads((ROOT / "benchmarks" / "results" / f"{source}.json").read_text(encoding="utf-8"))
+        return f"{match.group(1)}{table(results)}\n\n{origin(results)}\n{match.group(3)}"
+
+    return BLOCK.sub(replace, text)
+
+
+def main() -> None:
+    """Rewrite or check all pages."""
+    stale = []
+    for page in PAGES:
+        path = ROOT / page
+        text = path.read_text(encoding="utf-8")
+        if render(text) != text:
+            stale.append(page)
+            if "--check" not in sys.argv:
+                path.write_text(render(text), encoding="utf-8")
+    print("out of date:" if "--check" in sys.argv else "rewritten:", ", ".join(stale) or "none")
+    if stale and "--check" in sys.argv:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""The benchmark scripts work, at small sizes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["sdquant", "binemb", "quickstart"])
+def test_script_writes_its_figures(name: str, tmp_path: Path) -> None:
+    command = [sys.executable, f"benchmarks/{name}.py", "--small", "--out", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    written = json.loads((tmp_path / f"{name}.json").read_text())
+    published = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+    assert written.keys() == published.keys()
