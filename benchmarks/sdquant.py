@@ -74,7 +74,7 @@ def frames(*, small: bool) -> list[dict[str, Any]]:
     vectors = load_vectors("samples:glove-50d", limit=4000 if small else 50_000).vectors
     x = Preparation.fit(vectors, components=0)(vectors)
     rows = []
-    for n_bits in (128, 256) if small else (64, 128, 256, 512, 1024):
+    for n_bits in (128, 256) if small else (64, 128, 256, 512, 1024, 2048):
         for order in range(4):
             quantizer = sd.FrameQuantizer(50, n_bits, order, seed=0).fit(x[::2])
             decoded = quantizer.decode(quantizer.encode(x))
