@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from binemb import Analogies, BinaryCodes, answer_analogies, evaluate_analogy, load_analogies
+from binemb import Analogies, BinaryCodes, evaluate_analogy, load_analogies
+from binemb.analogy import answer_analogies
 from binemb.space import Space
 from gensim.models import KeyedVectors
 from hypothesis import given, settings

@@ -1,4 +1,4 @@
-from .analogy import AnalogyResult, answer_analogies, evaluate_analogy
+from .analogy import AnalogyResult, evaluate_analogy
 from .codes import BinaryCodes, cosine, hamming
 from .errors import UnknownWordError, VectorFileError
 from .evaluation_sets import Analogies, EvaluationSetError, WordPairs, load_analogies, load_word_pairs
@@ -31,7 +31,6 @@ __all__ = [
     "VectorFileError",
     "WordPairs",
     "WordVectors",
-    "answer_analogies",
     "bit_planes",
     "combine",
     "cosine",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -40,8 +39,3 @@ class Space:
     def pair_cosines(self, left: Tensor, right: Tensor) -> Tensor:
         """Cosine of row left[i] with row right[i], float32, (P,)."""
         return (self.take(left) * self.take(right)).sum(1) / self.norm_squared
-
-    def mean(self) -> Tensor:
-        """Mean of all rows, float64, (D,)."""
-        total = sum((self.take(block).double().sum(0) for block in self.blocks()), torch.zeros((), dtype=torch.float64))
-        return total / len(self)

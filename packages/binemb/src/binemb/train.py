@@ -174,6 +174,16 @@ def train_binarizer(
             state |= {"best": best, "identity": identity}
             checkpoints.save(sampler.step, state, rank_state=capture_random_state())
 
+    def judge(step: int) -> None:
+        nonlocal best
+        validation = run_on_main(validate, model, held_out_GMD, config.weights)
+        if stopping.update(validation["loss"], step):
+            best = copy.deepcopy(model.state_dict())
+        if metrics is not None:
+            metrics.write(step, learning_rate=learning_rate_at(step, config), **validation)
+
+    if sampler.step == 0:
+        judge(0)  # the untrained model is the one to beat
     with SignalStop() as stop, progress("training", config.steps, done=sampler.step, quiet=quiet) as bar:
         while sampler.step < config.steps and not stopping.should_stop:
             rows = train_rows[sampler.batch(sampler.step)].to(device)
@@ -195,11 +205,7 @@ def train_binarizer(
 
             last = step == config.steps
             if step % config.validate_every == 0 or last:
-                validation = run_on_main(validate, model, held_out_GMD, config.weights)
-                if stopping.update(validation["loss"], step):
-                    best = copy.deepcopy(model.state_dict())
-                if metrics is not None:
-                    metrics.write(step, learning_rate=learning_rate_at(step - 1, config), **validation)
+                judge(step)
             if on_step is not None:
                 on_step(step)
             stopped = stop.agreed()

@@ -86,7 +86,7 @@ class TrainConfig:
 
 
 def learning_rate_at(step: int, config: TrainConfig) -> float:
-    """Learning rate of a step: linear warm-up over a tenth of the steps, then half a cosine down to zero."""
+    """Learning rate of a step, counted from 0: linear warm-up over a tenth of them, then half a cosine down to zero."""
     warmup = max(1, config.steps // 10)
     if step < warmup:
         return config.learning_rate * (step + 1) / warmup
