@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import itertools
 import re
 import subprocess
 import sys
@@ -42,15 +43,16 @@ def test_a_member_is_complete(folder: Path) -> None:
 @pytest.mark.parametrize("folder", MEMBERS, ids=lambda folder: folder.name)
 def test_a_member_imports_only_what_it_declares(folder: Path) -> None:
     project = pyproject(folder)["project"]
-    texts = [*project.get("dependencies", []), *sum(project.get("optional-dependencies", {}).values(), [])]
+    extras = itertools.chain.from_iterable(project.get("optional-dependencies", {}).values())
+    texts = [*project.get("dependencies", []), *extras]
     declared = {canonicalize_name(Requirement(text).name) for text in texts} | {canonicalize_name(project["name"])}
-    homes = importlib.metadata.packages_distributions()
+    homes = dict(importlib.metadata.packages_distributions())  # of installed wheels; members are installed in place
+    for member in MEMBERS:
+        homes[import_folder(member).name] = [pyproject(member)["project"]["name"]]
     for path in import_folder(folder).rglob("*.py"):
-        for name in imported_modules(path):
-            if name in sys.stdlib_module_names:
-                continue
+        for name in imported_modules(path) - sys.stdlib_module_names:
             distributions = {canonicalize_name(home) for home in homes.get(name, [])}
-            assert distributions & declared, f"{path.relative_to(ROOT)} imports {name}, which {folder.name} does not declare"
+            assert distributions & declared, f"{path.relative_to(ROOT)} imports {name}, undeclared by {folder.name}"
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -61,6 +63,15 @@ def imported_modules(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             found.add(node.module.partition(".")[0])
     return found
+
+
+@pytest.mark.parametrize("folder", MEMBERS, ids=lambda folder: folder.name)
+def test_no_public_name_is_hidden_by_a_file(folder: Path) -> None:
+    """Importing `package.name` the module replaces `package.name` the function: no file may be called like one."""
+    stub = import_folder(folder) / "__init__.pyi"
+    names = re.findall(r'^    "(\w+)",$', stub.read_text(), re.MULTILINE) if stub.exists() else []
+    files = {path.stem for path in import_folder(folder).glob("*.py")}
+    assert not files & set(names)
 
 
 def test_layers() -> None:
@@ -88,7 +99,7 @@ def test_no_environment_has_both_builds_of_faiss() -> None:
     for package in lock["package"]:
         groups = [package.get("dependencies", []), *package.get("optional-dependencies", {}).values()]
         groups += package.get("dev-dependencies", {}).values()
-        for dependency in sum(groups, []):
+        for dependency in itertools.chain.from_iterable(groups):
             if dependency["name"] in markers:
                 markers[dependency["name"]].add(dependency.get("marker"))
     assert markers["faiss-cpu"] == {"platform_machine != 'x86_64' or sys_platform != 'linux'"}
@@ -98,7 +109,9 @@ def test_no_environment_has_both_builds_of_faiss() -> None:
 def test_files_stay_short() -> None:
     """One concept a file."""
     sources = [path for folder in MEMBERS for path in (folder / "src").rglob("*.py")]
-    long = {str(path.relative_to(ROOT)): n for path in sources if (n := len(path.read_text().splitlines())) > LINE_LIMIT}
+    long = {
+        str(path.relative_to(ROOT)): n for path in sources if (n := len(path.read_text().splitlines())) > LINE_LIMIT
+    }
     assert not long
 
 
@@ -113,7 +126,5 @@ def test_readme_needs_two_commands() -> None:
 
 def test_figures_on_the_pages_are_those_of_the_result_files() -> None:
     """Every table is what `benchmarks/tables.py` makes of `benchmarks/results`."""
-    done = subprocess.run(
-        [sys.executable, "benchmarks/tables.py", "--check"], cwd=ROOT, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "benchmarks/tables.py", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

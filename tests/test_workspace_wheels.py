@@ -31,11 +31,10 @@ print(json.dumps([ours, installed]))
 """
 
 
-def run(*command: str | Path, **kwargs: object) -> str:
+def run(*command: str | Path, cwd: Path | None = None) -> str:
     environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, env=environment, **kwargs  # pyright: ignore
-    )
+    parts = [str(part) for part in command]
+    done = subprocess.run(parts, capture_output=True, text=True, env=environment, cwd=cwd)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 

@@ -25,14 +25,14 @@ def env(as_json: Json = False) -> None:
 
 
 def _facts() -> dict[str, Any]:
-    import faiss
     import torch
+    from binemb import faiss_gpu_count
     from ddp_utils import environment
     from sdquant import kernels
 
     facts = environment()
     facts["cuda"] = torch.version.cuda if torch.cuda.is_available() else "no device"
-    facts["faiss_gpus"] = faiss.get_num_gpus() if hasattr(faiss, "get_num_gpus") else 0
+    facts["faiss_gpus"] = faiss_gpu_count()
     facts["kernels"] = {
         f"sdquant on {device}": kernels.in_use(device)
         for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else []))

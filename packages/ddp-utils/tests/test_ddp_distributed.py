@@ -50,7 +50,7 @@ Outcome = tuple[list[dict[str, str]], str]
 def outcome(tmp_path_factory: pytest.TempPathFactory, scripts: Path) -> Outcome:
     """All checks, run once in two processes: what each process says of each check, and what the launcher said."""
     folder = tmp_path_factory.mktemp("checks")
-    launcher = "import sys; from ddp_utils.launch import launch; print(launch(*sys.argv[1:2], sys.argv[2:], nproc=2))"
+    launcher = "import sys; from ddp_utils.launcher import launch; print(launch(*sys.argv[1:2], sys.argv[2:], nproc=2))"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", launcher, "collective_checks", str(folder)],
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(scripts)},

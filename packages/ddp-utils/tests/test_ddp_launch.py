@@ -15,7 +15,7 @@ from unittest.mock import MagicMock
 
 import pytest
 from ddp_utils import Checkpoints, process_group
-from ddp_utils.launch import LAUNCHER, ExitReport, _first_failure, _verdict, launch
+from ddp_utils.launcher import LAUNCHER, ExitReport, _first_failure, _verdict, launch
 
 
 @contextlib.contextmanager

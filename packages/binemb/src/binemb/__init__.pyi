@@ -4,7 +4,7 @@ from .errors import UnknownWordError, VectorFileError
 from .evaluation_sets import Analogies, EvaluationSetError, WordPairs, load_analogies, load_word_pairs
 from .expression import ExpressionError, combine, parse_expression
 from .five_bit import FiveBit, bit_planes, pack_five_bit, unpack_five_bit
-from .index import BinaryIndex, Hits
+from .index import BinaryIndex, Hits, faiss_gpu_count
 from .matryoshka import MatryoshkaBinarizer, stacked_rotations
 from .neighbours import evaluate_neighbours, exact_neighbours
 from .preparation import Preparation
@@ -38,6 +38,7 @@ __all__ = [
     "evaluate_neighbours",
     "evaluate_similarity",
     "exact_neighbours",
+    "faiss_gpu_count",
     "hamming",
     "load_analogies",
     "load_vectors",

@@ -32,6 +32,13 @@ class Hits:
     similarity: Tensor
 
 
+def faiss_gpu_count() -> int:
+    """GPUs that faiss can search on; 0 for its CPU build."""
+    import faiss
+
+    return faiss.get_num_gpus() if hasattr(faiss, "GpuIndexBinaryFlat") else 0
+
+
 class BinaryIndex:
     """Nearest codes by Hamming distance, on faiss.
 
@@ -64,7 +71,7 @@ class BinaryIndex:
         if kind == "cpu":
             return faiss.IndexBinaryFlat(width)
         gpu = int(number or 0)
-        n_gpus = faiss.get_num_gpus() if hasattr(faiss, "GpuIndexBinaryFlat") else 0
+        n_gpus = faiss_gpu_count()
         if gpu >= n_gpus:
             seen = f"{n_gpus} GPUs" if n_gpus else "no GPU"
             raise ValueError(f"BinaryIndex: device {self.device!r} asked for, but faiss sees {seen}; use 'cpu'")

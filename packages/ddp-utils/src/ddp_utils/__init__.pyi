@@ -20,17 +20,17 @@ from .distributed import (
     world_size,
 )
 from .gradients import all_finite, all_reduce_gradients, broadcast_module
-from .launch import EXIT_RESUMABLE, is_launched, launch, report_exit
+from .launcher import EXIT_RESUMABLE, is_launched, launch, report_exit
 from .log import setup_logging
 from .memory import find_batch_size, is_out_of_memory, memory_report, retry_on_out_of_memory
 from .metrics import MetricsLog, WeightedMeans, read_metrics
 from .precision import Precision, PrecisionName
-from .progress import progress
+from .progress_bar import progress
 from .random_state import capture_random_state, restore_random_state
 from .run_folder import RunFolderInUseError, environment, lock_run_folder, write_environment
 from .sampler import DistributedBatchSampler
 from .seed import keyed_generator, keyed_numpy_generator, seed_everything
-from .shard_stream import ShardedStream, shard_stream
+from .sharded_stream import ShardedStream, shard_stream
 from .stopping import EarlyStopping, SignalStop, Stopped
 from .tensor_file import FileFormatError, read_tensor_file, write_tensor_file
 

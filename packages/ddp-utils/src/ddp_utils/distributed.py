@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from ddp_utils.launch import LAUNCHER
+from ddp_utils.launcher import LAUNCHER
 
 T = TypeVar("T")
 
@@ -99,11 +99,25 @@ def process_group(device: str = "auto", *, timeout: timedelta = timedelta(minute
         return
     _die_with_parent()
     backend = "cpu:gloo,cuda:nccl" if where.type == "cuda" else "gloo"
-    dist.init_process_group(backend, timeout=timeout, device_id=where if where.type == "cuda" else None)
+    with _stdout_as_stderr():
+        dist.init_process_group(backend, timeout=timeout, device_id=where if where.type == "cuda" else None)
     try:
         yield world
     finally:
         dist.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _stdout_as_stderr() -> Iterator[None]:
+    """Gloo of older releases announces itself on stdout, which belongs to the command's own output."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 def _die_with_parent() -> None:

@@ -13,7 +13,7 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from ddp_utils.launch import EXIT_RESUMABLE, is_launched, launch, report_exit
+from ddp_utils.launcher import EXIT_RESUMABLE, is_launched, launch, report_exit
 
 
 def leave(code: int, message: str) -> None:
