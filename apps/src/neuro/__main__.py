@@ -44,6 +44,8 @@ def guarded(command: Callable[[], object]) -> int:
             return EXIT_USAGE  # the help it stands for is printed by now
         if os.environ.get("NEURO_DEBUG"):
             raise
+        if type(error).__name__ == "RemoteError":
+            return EXIT_FAILED  # the process that failed says why; two reports would race for the exit code
         return _tell(exit_code(error), one_line(error))
     return code if isinstance(code, int) else 0  # typer returns what --help and --version exit with
 
@@ -79,7 +81,7 @@ def one_line(error: Exception) -> str:
 
 
 def _tell(code: int, message: str) -> int:
-    from ddp_utils.launch import EXIT_RESUMABLE, report_exit
+    from ddp_utils.launcher import EXIT_RESUMABLE, report_exit
 
     if not report_exit(code, message):
         label = "stopped" if code in (EXIT_RESUMABLE, EXIT_INTERRUPTED) else "error"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
@@ -17,13 +18,19 @@ class ConfigError(ValueError):
 
 
 def resolve(
-    settings: type[T], *, file: Path | None = None, assignments: Iterable[str] = (), flags: Mapping[str, Any]
+    settings: type[T],
+    *,
+    flags: Mapping[str, Any],
+    file: Path | None = None,
+    assignments: Iterable[str] = (),
+    base: Path | None = None,
 ) -> T:
     """The settings that hold.
 
     Args:
         settings: a (nested) frozen dataclass with a default for every field; its `__post_init__`s validate.
-        file: TOML file, over the defaults.
+        base: TOML file, over the defaults: the settings of the run that goes on.
+        file: TOML file, over the base.
         assignments: "section.key=value", over the file; the value is TOML, or a plain string.
         flags: dotted key to value, over all; None stands for a flag that was not given.
 
@@ -33,15 +40,11 @@ def resolve(
     """
     known = dict(_leaves(settings))
     merged: dict[str, Any] = {}
-    for key, value in _read_toml(file).items() if file else ():
-        merged[_known(key, known, str(file))] = value
-    for text in assignments:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {text}: expected section.key=value")
-        merged[_known(key.strip(), known, "--set")] = _parse_value(value.strip())
-    merged.update({_known(key, known, "flag"): value for key, value in flags.items() if value is not None})
-    return _build(settings, merged)
+    origins: dict[str, str] = {}
+    for key, value, where in _layers(base, file, assignments, flags):
+        merged[_known(key, known, where)] = value
+        origins[key] = where
+    return _build(settings, merged, origins)
 
 
 def to_toml(settings: Any) -> str:
@@ -51,9 +54,31 @@ def to_toml(settings: Any) -> str:
     return tomli_w.dumps(asdict(settings))
 
 
+def flat_settings(settings: Any) -> dict[str, Any]:
+    """Dotted key to value."""
+    return _flatten(asdict(settings))
+
+
 def from_toml(settings: type[T], file: Path) -> T:
     """Settings as a run folder's `config.toml` holds them."""
     return resolve(settings, file=file, flags={})
+
+
+def _layers(
+    base: Path | None, file: Path | None, assignments: Iterable[str], flags: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, str]]:
+    """Key, value and where it was given, the later over the earlier."""
+    for path in (base, file):
+        for key, value in read_toml(path).items() if path else ():
+            yield key, value, str(path)
+    for text in assignments:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {text}: expected section.key=value")
+        yield key.strip(), _parse_value(value.strip()), "--set"
+    for key, value in flags.items():
+        if value is not None:
+            yield key, value, ""
 
 
 def _leaves(settings: type, prefix: str = "") -> Iterable[tuple[str, Any]]:
@@ -69,13 +94,17 @@ def _leaves(settings: type, prefix: str = "") -> Iterable[tuple[str, Any]]:
 def _known(key: str, known: Mapping[str, Any], where: str) -> str:
     if key in known:
         return key
+    inside = [name for name in known if name.startswith(f"{key}.")]
+    if inside:
+        raise ConfigError(f"{where}: {key!r} is a section; set one of {', '.join(inside)}")
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     close = close or [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]][:1]
     hint = f"; did you mean {close[0]}?" if close else f"; known: {', '.join(known)}"
     raise ConfigError(f"{where}: unknown setting {key!r}{hint}")
 
 
-def _read_toml(file: Path) -> dict[str, Any]:
+def read_toml(file: Path) -> dict[str, Any]:
+    """Dotted key to value."""
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -97,7 +126,7 @@ def _parse_value(text: str) -> Any:
         return text
 
 
-def _build(settings: type[T], flat: Mapping[str, Any]) -> T:
+def _build(settings: type[T], flat: Mapping[str, Any], origins: Mapping[str, str]) -> T:
     from pydantic import TypeAdapter, ValidationError
 
     nested: dict[str, Any] = {}
@@ -108,10 +137,17 @@ def _build(settings: type[T], flat: Mapping[str, Any]) -> T:
             table = table.setdefault(part, {})
         table[leaf] = value
     try:
-        return TypeAdapter(settings).validate_python(nested)
+        # JSON, strictly: a list is a tuple, an integer is a float, and nothing else is what it is not
+        return TypeAdapter(settings).validate_json(json.dumps(nested, default=str), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         message = first["msg"].removeprefix("Value error, ")
         found = f", got {first['input']!r}" if first["type"] != "value_error" else ""
-        raise ConfigError(f"{place}: {message}{found}" if place else f"{message}{found}") from error
+        given = dict.fromkeys(origins[key] for key in origins if _overlap(key, place) and origins[key])
+        raise ConfigError(": ".join(filter(None, (", ".join(given), place, message + found)))) from error
+
+
+def _overlap(key: str, place: str) -> bool:
+    """True if one of two dotted keys lies in the other."""
+    return not place or f"{key}.".startswith(f"{place}.") or f"{place}.".startswith(f"{key}.")

@@ -18,6 +18,8 @@ from ddp_utils import (
 )
 
 from neuro.embed_run import open_trained
+from neuro.embed_settings import VectorSettings
+from neuro.output import check_writable
 from neuro.run_folder import CONFIG, MODEL
 
 
@@ -32,9 +34,10 @@ def encode(
     quiet: bool,
 ) -> dict[str, Any] | None:
     """Encode vectors, each process its share of the rows, into one codes file; None in all but the main process."""
+    check_writable(out)
     with process_group(device) as world:
         setup_logging(quiet=quiet)
-        run = open_trained(model_path, vectors=vectors, limit=limit)
+        run = open_trained(model_path, vectors=VectorSettings(vectors) if vectors else None, limit=limit)
         rows = run.vectors.vectors.tensor_split(world.world_size)[world.rank]
         model = run.model.to(world.device)
         packed = model.encode(rows).packed if len(rows) else torch.zeros(0, model.bits[-1] // 8, dtype=torch.uint8)
@@ -51,6 +54,7 @@ def encode(
 
 def build_index(codes_path: Path, out: Path, *, n_bits: int | None, kind: str) -> dict[str, Any]:
     """Read codes, index them, write the index."""
+    check_writable(out)
     codes = BinaryCodes.load(codes_path)
     if n_bits is not None:
         codes = codes.truncate(n_bits)

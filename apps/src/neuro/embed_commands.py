@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -50,6 +50,7 @@ def train(
     from neuro.config import resolve
     from neuro.embed_settings import EmbedTrainSettings
     from neuro.output import print_json, print_table, say
+    from neuro.run_folder import own_arguments, plan_run, relaunch, resumed_config
 
     flags = {
         "vectors.source": vectors,
@@ -58,13 +59,12 @@ def train(
         "seed": seed,
         "device": device,
     }
-    resolved = resolve(EmbedTrainSettings, file=config, assignments=settings or (), flags=flags)
+    base = resumed_config(out, resume)
+    resolved = resolve(EmbedTrainSettings, base=base, file=config, assignments=settings or (), flags=flags)
     if dry_run:
         show_plan("embed-train", resolved, out=out, resume=resume, nproc=nproc, as_json=as_json)
         return
     from ddp_utils import is_launched
-
-    from neuro.run_folder import own_arguments, plan_run, relaunch
 
     if nproc > 1 and not is_launched():
         plan = plan_run("embed-train", resolved, out=out, resume=resume)
@@ -83,19 +83,23 @@ def train(
     say(f"model {summary['model']}\ncodes {summary['codes']}\nreport {summary['run']}/report.html")
 
 
-def show_plan(command: str, settings: object, *, out: Path | None, resume: str, nproc: int, as_json: bool) -> None:
+def show_plan(command: str, settings: Any, *, out: Path | None, resume: str, nproc: int, as_json: bool) -> None:
     """Print the settings that hold and what would be done with them."""
     from dataclasses import asdict
 
+    from ddp_utils.distributed import resolve_device
+
     from neuro.config import to_toml
     from neuro.output import print_json, say
-    from neuro.run_folder import plan_run
+    from neuro.run_folder import check_goes_on, plan_run
 
     plan = plan_run(command, settings, out=out, resume=resume)
+    check_goes_on(plan, settings)
+    resolve_device(settings.device)
     start = f"from {plan.resume} checkpoint" if plan.resume else "from scratch"
     if as_json:
         facts = {"run": str(plan.folder), "resume": plan.resume, "nproc": nproc}
-        print_json({"settings": asdict(settings), **facts})  # pyright: ignore[reportArgumentType]
+        print_json({"settings": asdict(settings), **facts})
     else:
         say(to_toml(settings))
         say(f"# would run {command} {start} as {nproc} process(es) into {plan.folder}")
@@ -173,9 +177,10 @@ def search(
 
     from neuro import embed_search
     from neuro.embed_run import open_trained
+    from neuro.embed_settings import VectorSettings
     from neuro.output import print_json, print_table
 
-    run = open_trained(model, vectors=vectors, limit=limit)
+    run = open_trained(model, vectors=VectorSettings(vectors) if vectors else None, limit=limit)
     found = {text: embed_search.search(run, text, k=k, space=space, n_bits=bits, index=index) for text in query}
     if as_json:
         print_json([{"query": text, "answers": [asdict(a) for a in answers]} for text, answers in found.items()])
@@ -204,12 +209,12 @@ def evaluate(
     from neuro.config import resolve, to_toml
     from neuro.embed_run import open_trained
     from neuro.embed_settings import EmbedEvalSettings
-    from neuro.output import print_json, print_table, say
+    from neuro.output import check_writable, print_json, print_table, say
 
     flags = {"vectors.source": vectors, "vectors.limit": limit, "seed": seed}
     resolved = resolve(EmbedEvalSettings, file=config, assignments=settings or (), flags=flags)
-    run = open_trained(model, vectors=resolved.vectors.source or None, limit=resolved.vectors.limit or None)
-    folder = out or run.folder
+    folder = out or (model if model.is_dir() else model.parent)
+    check_writable(folder / "eval.html")
     if dry_run:
         print_json(asdict(resolved)) if as_json else say(
             f"{to_toml(resolved)}\n# would write plots and eval.html to {folder}"
@@ -222,16 +227,19 @@ def evaluate(
     from neuro.scoreboard import score_notes, score_table
 
     setup_logging(quiet=quiet)
+    chosen = resolved.vectors if resolved.vectors.source else None
+    run = open_trained(model, vectors=chosen, limit=resolved.vectors.limit or None)
     result = embed_eval.evaluate(run, resolved.evaluation, seed=resolved.seed, plots=folder / "plots", quiet=quiet)
     report = write_report(
         folder / "eval.html", "neuro embed eval", embed_eval.evaluation_sections(result, resolved.evaluation)
     )
     if as_json:
+        scores = [score.to_dict() for score in result.scores]
         files = {"report": str(report), "plots": [str(path) for path in result.pictures]}
-        print_json({"model": str(model), "scores": [score.to_dict() for score in result.scores], **files})
+        print_json({"model": str(model), "scores": scores, "not_measured": result.missing, **files})
         return
     print_table(f"{len(run.vectors):,} words of {run.vectors.source}", *score_table(result.scores, resolved.evaluation))
-    say(score_notes(resolved.evaluation))
+    say(score_notes(resolved.evaluation, result.missing))
     say(f"\nplots {folder / 'plots'}\nreport {report}")
 
 

@@ -26,10 +26,12 @@ class Evaluation:
 
     Args:
         scores: one a code.
+        missing: measure to reason for what could not be measured.
         pictures: PNG files.
     """
 
     scores: list[Score]
+    missing: dict[str, str]
     pictures: list[Path]
 
 
@@ -40,13 +42,15 @@ def evaluate(
     codes = run.codes
     found = candidates(run.vectors.vectors, run.model, codes, seed=seed, frames=frames)
     with progress("evaluating", len(found), unit="codes", quiet=quiet) as bar:
-        scores = judge(found, run.vectors.words, run.prepared_ND, settings, seed=seed, on_done=lambda _: bar.advance())
+        scores, missing = judge(
+            found, run.vectors.words, run.prepared_ND, settings, seed=seed, on_done=lambda _: bar.advance()
+        )
     pictures = [
         quality_against_bytes(scores, plots / "quality.png", k=settings.k),
         reconstruction_histogram(_reconstruction(found, run.prepared_ND), plots / "reconstruction.png"),
         _draw_agreement(run.prepared_ND, codes, plots / "agreement.png", seed=seed),
     ]
-    return Evaluation(scores, pictures)
+    return Evaluation(scores, missing, pictures)
 
 
 def _reconstruction(found: list[Candidate], prepared_ND: Tensor) -> dict[str, Tensor]:
@@ -56,7 +60,7 @@ def _reconstruction(found: list[Candidate], prepared_ND: Tensor) -> dict[str, Te
 def _draw_agreement(prepared_ND: Tensor, codes: BinaryCodes, path: Path, *, seed: int) -> Path:
     """All pairs among some words, each once, with close neighbours among them."""
     picked = torch.randperm(min(len(codes), 20_000), generator=keyed_generator(seed, "pairs"))[:PAIRS_SHOWN]
-    similar = (prepared_ND[picked] @ prepared_ND.T).topk(4).indices.flatten()
+    similar = (prepared_ND[picked] @ prepared_ND.T).topk(min(4, len(codes))).indices.flatten()
     rows = torch.cat([picked, similar]).unique()
     left, right = torch.triu_indices(len(rows), len(rows), offset=1)
     cosines = (prepared_ND[rows] @ prepared_ND[rows].T)[left, right]
@@ -71,17 +75,19 @@ def evaluation_sections(evaluation: Evaluation, settings: EvaluationSettings) ->
     """The evaluation as parts of a report."""
     columns, rows = score_table(evaluation.scores, settings)
     intervals = [
-        [score.name, *(f"{low:.3f} to {high:.3f}" for low, high in score.intervals.values()), f"{score.fixed_bytes:,}"]
-        for score in evaluation.scores
+        [score.name, *map(_range, score.intervals.values()), f"{score.fixed_bytes:,}"] for score in evaluation.scores
     ]
     sets = list(evaluation.scores[0].intervals)
+    note = score_notes(settings, evaluation.missing)
     return [
-        Section(
-            "Codes side by side", columns=columns, rows=rows, note=score_notes(settings), pictures=evaluation.pictures
-        ),
+        Section("Codes side by side", columns=columns, rows=rows, note=note, pictures=evaluation.pictures),
         Section(
             "95% bootstrap intervals, and bytes stored once",
             columns=["code", *sets, "bytes stored once"],
             rows=intervals,
         ),
     ]
+
+
+def _range(interval: tuple[float, float] | None) -> str:
+    return "-" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from binemb import BinaryCodes, MatryoshkaBinarizer, WordVectors, load_vectors
 from torch import Tensor
 
-from neuro.config import ConfigError, from_toml
-from neuro.embed_settings import EmbedTrainSettings, VectorSettings
+from neuro.config import ConfigError, read_toml, resolve
+from neuro.embed_settings import VectorSettings
 from neuro.run_folder import CODES, CONFIG, MODEL
 
 
@@ -55,16 +55,16 @@ class TrainedRun:
         return BinaryCodes(codes.packed, codes.n_bits, codes.levels, self.vectors.words)
 
 
-def open_trained(path: Path, *, vectors: str | None = None, limit: int | None = None) -> TrainedRun:
+def open_trained(path: Path, *, vectors: VectorSettings | None = None, limit: int | None = None) -> TrainedRun:
     """Open a run folder, or a model file with vectors named on the command line.
 
     Args:
         path: run folder or model file.
-        vectors: source that replaces the run's own.
-        limit: words to read from it.
+        vectors: what replaces the run's own.
+        limit: words to read from them; 0 for all.
 
     Raises:
-        ConfigError: the folder holds no finished run, or a bare model comes without vectors.
+        ConfigError: the folder holds no finished run, a bare model comes without vectors, or they do not fit the model.
         FileNotFoundError: no such path.
         FileFormatError: the model file is damaged.
     """
@@ -74,11 +74,19 @@ def open_trained(path: Path, *, vectors: str | None = None, limit: int | None = 
         raise FileNotFoundError(f"{path}: no such run folder or model file")
     if not model_file.is_file():
         raise ConfigError(f"{path}: no {MODEL} in it: not a run folder, or its training has not finished")
-    own = from_toml(EmbedTrainSettings, folder / CONFIG).vectors if (folder / CONFIG).is_file() else None
-    if vectors:
-        chosen = VectorSettings(source=vectors, limit=limit or 0)
-    elif own is not None:
-        chosen = own if limit is None else VectorSettings(own.source, limit, own.duplicates, own.non_finite)
-    else:
-        raise ConfigError(f"{path}: no {CONFIG} beside the model says which vectors it is for; name them by --vectors")
-    return TrainedRun(folder, MatryoshkaBinarizer.load(model_file), read_vectors(chosen))
+    trained = MatryoshkaBinarizer.load(model_file)
+    if vectors is None:
+        vectors = _own_vectors(folder / CONFIG)
+    found = read_vectors(vectors if limit is None else replace(vectors, limit=limit))
+    if found.dim != trained.dim:
+        raise ConfigError(f"{model_file}: is for vectors of {trained.dim} values; {found.source} has {found.dim}")
+    return TrainedRun(folder, trained, found)
+
+
+def _own_vectors(config: Path) -> VectorSettings:
+    """The vectors that a run was trained on, whichever command trained it."""
+    if not config.is_file():
+        raise ConfigError(f"{config}: no such file, which would say what the model's vectors are; use --vectors")
+    section = "vectors."
+    own = {key.removeprefix(section): value for key, value in read_toml(config).items() if key.startswith(section)}
+    return resolve(VectorSettings, flags=own)

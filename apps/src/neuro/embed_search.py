@@ -57,11 +57,7 @@ def search(
         found = scores_N.topk(wanted)
         answers = [(row, Answer(run.vectors.words[row], score)) for row, score in _pairs(found.indices, found.values)]
     else:
-        searched = BinaryIndex.load(index) if index else BinaryIndex(n_bits or run.codes.n_bits)
-        if index is None:
-            searched.add(run.codes.truncate(searched.n_bits))
-        elif n_bits not in (None, searched.n_bits):
-            raise ConfigError(f"--bits {n_bits}: the index holds {searched.n_bits} bits; make one for {n_bits}")
+        searched = _index_to_search(run, n_bits, index)
         hits = searched.search(run.model.encode_prepared(query_D[None]).truncate(searched.n_bits), wanted)
         words = run.vectors.words
         if int(hits.ids.max()) >= len(words):
@@ -72,6 +68,20 @@ def search(
         ]
     own = set(own_rows.tolist())
     return [answer for row, answer in answers if row not in own][:k]
+
+
+def _index_to_search(run: TrainedRun, n_bits: int | None, path: Path | None) -> BinaryIndex:
+    if path is None:
+        codes = run.codes if n_bits is None else run.codes.truncate(n_bits)
+        return BinaryIndex(codes.n_bits).add(codes)
+    index = BinaryIndex.load(path)
+    if n_bits not in (None, index.n_bits):
+        raise ConfigError(f"--bits {n_bits}: the index holds {index.n_bits} bits; make one for {n_bits}")
+    if index.n_bits > run.model.bits[-1]:
+        raise ConfigError(
+            f"--index {path}: of {index.n_bits} bits, the model has {run.model.bits[-1]}: it is of another run"
+        )
+    return index
 
 
 def _pairs(rows: torch.Tensor, values: torch.Tensor) -> list[tuple[int, float]]:

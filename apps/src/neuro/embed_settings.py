@@ -74,7 +74,6 @@ class EmbedEvalSettings:
 
     vectors: VectorSettings = field(default_factory=lambda: VectorSettings(source=""))
     seed: int = 0
-    device: str = "auto"
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
 
 
@@ -91,6 +90,9 @@ class QuickstartSettings:
     queries: tuple[str, ...] = ("paris", "guitar", "king - man + woman", "tokyo - japan + france")
 
     def __post_init__(self) -> None:
+        from binemb.expression import parse_expression
         from binemb.matryoshka import check_levels
 
         check_levels(self.bits)
+        for query in self.queries:
+            parse_expression(query)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from binemb import BinaryCodes, MatryoshkaBinarizer, WordVectors, train_binarizer
-from ddp_utils import World, lock_run_folder, process_group, read_metrics, run_on_main, setup_logging
+from ddp_utils import World, process_group, read_metrics, run_on_main, setup_logging
 
 from neuro.embed_run import read_vectors
 from neuro.embed_settings import EmbedTrainSettings
 from neuro.plots import training_curves
 from neuro.report import Section, write_report
-from neuro.run_folder import CODES, MODEL, RunPlan, open_run, plan_run
+from neuro.run_folder import CODES, MODEL, RunPlan, plan_run, running
 
 log = logging.getLogger("neuro")
 
@@ -27,8 +26,7 @@ def train(
     with process_group(settings.device) as world:
         setup_logging(quiet=quiet)
         plan = run_on_main(lambda: plan_run("embed-train", settings, out=out, resume=resume))
-        with lock_run_folder(plan.folder) if world.is_main else contextlib.nullcontext():
-            run_on_main(open_run, plan, settings)
+        with running(plan, settings):
             vectors = read_vectors(settings.vectors)
             log.info("%s; run folder %s", describe(vectors), plan.folder)
             model = train_model(settings, vectors, plan, world, quiet=quiet, tensorboard=tensorboard)

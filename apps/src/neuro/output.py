@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+from neuro.config import ConfigError
 
 
 def print_json(document: Any) -> None:
@@ -22,6 +26,21 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
+
+
+def check_writable(path: Path) -> None:
+    """Refuse an output file that cannot be made, before the work that it is for.
+
+    Raises:
+        ConfigError: it is a folder, or lies below a file.
+    """
+    if path.is_dir():
+        raise ConfigError(f"--out {path}: is a folder, not a file")
+    standing = next(parent for parent in path.parents if parent.exists())
+    if not standing.is_dir():
+        raise ConfigError(f"--out {path}: {standing} is a file, not a folder")
+    if not os.access(standing, os.W_OK):
+        raise ConfigError(f"--out {path}: no permission to write to {standing}")
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -58,16 +58,21 @@ def training_curves(lines: Sequence[dict[str, Any]], bits: Sequence[int], path: 
 def quality_against_bytes(scores: Sequence[Score], path: Path, *, k: int) -> Path:
     """Each measure against the bytes of a code; float32 vectors as levels to reach."""
     measures = [(name, [score.similarity[name] for score in scores]) for name in scores[0].similarity]
-    if scores[0].analogy is not None:
-        measures.append(("analogy accuracy", [score.analogy or 0.0 for score in scores]))
+    measures.append(("analogy accuracy", [score.analogy for score in scores]))
     measures.append((f"recall@{k}", [score.recall for score in scores]))
-    figure, axes = _figure(len(measures))
-    for axis, (name, values) in zip(axes, measures, strict=True):
+    measures.append(("cosine of decoded vectors", [score.cosine for score in scores]))
+    measured = [
+        (name, [(score, value) for score, value in zip(scores, values, strict=True) if value is not None])
+        for name, values in measures
+        if any(value is not None for value in values)
+    ]
+    figure, axes = _figure(len(measured))
+    for axis, (name, figures) in zip(axes, measured, strict=True):
         for family, (marker, colour) in STYLE.items():
-            points = [(s.bytes_per_vector, v) for s, v in zip(scores, values, strict=True) if s.name.startswith(family)]
+            points = [(score.bytes_per_vector, value) for score, value in figures if score.name.startswith(family)]
             if points:
                 axis.plot(*zip(*points, strict=True), marker=marker, color=colour, label=family)
-        for score, value in zip(scores, values, strict=True):
+        for score, value in figures:
             if score.name.startswith("float32"):
                 style = "--" if "prepared" in score.name else ":"
                 axis.axhline(value, color="black", linestyle=style, linewidth=1, label=score.name)
@@ -110,7 +115,7 @@ def reconstruction_histogram(cosines: dict[str, Tensor], path: Path) -> Path:
         gaps = np.log10(np.clip(1 - cosines[name].double().numpy(), floor, None))
         family = next(family for family in STYLE if name.startswith(family))
         parts = axis.violinplot(gaps, [position], orientation="horizontal", showmedians=True, widths=0.8)
-        for body in parts["bodies"]:  # pyright: ignore[reportGeneralTypeIssues]
+        for body in [*parts["bodies"], *(parts[key] for key in parts if key != "bodies")]:  # pyright: ignore[reportGeneralTypeIssues]
             body.set_color(STYLE[family][1])
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()

@@ -39,6 +39,7 @@ def quickstart(
     from neuro.config import resolve
     from neuro.embed_commands import show_plan
     from neuro.embed_settings import QuickstartSettings
+    from neuro.run_folder import own_arguments, plan_run, relaunch, resumed_config
 
     flags = {
         "vectors.source": vectors,
@@ -47,13 +48,12 @@ def quickstart(
         "seed": seed,
         "device": device,
     }
-    resolved = resolve(QuickstartSettings, file=config, assignments=settings or (), flags=flags)
+    base = resumed_config(out, resume)
+    resolved = resolve(QuickstartSettings, base=base, file=config, assignments=settings or (), flags=flags)
     if dry_run:
         show_plan("quickstart", resolved, out=out, resume=resume, nproc=nproc, as_json=as_json)
         return
     from ddp_utils import is_launched
-
-    from neuro.run_folder import own_arguments, plan_run, relaunch
 
     if nproc > 1 and not is_launched():
         plan = plan_run("quickstart", resolved, out=out, resume=resume)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from neuro.config import ConfigError, from_toml, to_toml
+from neuro.config import ConfigError, flat_settings, from_toml, to_toml
+from neuro.output import check_writable
 
 RUNS = Path("runs")
-CONFIG, MODEL, CODES = "config.toml", "model.safetensors", "codes.safetensors"
+CONFIG, MODEL, CODES, REPORT = "config.toml", "model.safetensors", "codes.safetensors", "report.html"
+TRAINED = ("vectors.", "bits", "seed", "train.")  # settings that what was trained depends on
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,13 @@ def plan_run(command: str, settings: Any, *, out: Path | None, resume: str) -> R
     if resume not in ("auto", "never"):
         return _plan_from_path(Path(resume), out)
     if out is not None:
-        if out.exists() and not out.is_dir():
-            raise ConfigError(f"--out {out}: is a file, not a folder")
-        if resume == "never" and out.is_dir() and any(out.iterdir()):
+        check_writable(out / CONFIG)
+        if resume == "never" and _holds_work(out):
             raise ConfigError(f"--out {out}: not empty; go on with --resume auto or choose another folder")
         return RunPlan(out, "auto" if resume == "auto" else None)
     if resume == "auto":
         for folder in sorted(RUNS.glob(f"*-{command}*"), reverse=True):
-            if not (folder / MODEL).exists() and _same_settings(settings, folder):
+            if not (folder / REPORT).exists() and _same_settings(settings, folder):
                 return RunPlan(folder, "auto")
     return RunPlan(_new_folder(command), None)
 
@@ -82,6 +84,14 @@ def _new_folder(command: str) -> Path:
     return folder
 
 
+def _holds_work(folder: Path) -> bool:
+    """True if there is anything but the beginning of a run that failed before it had trained."""
+    if not folder.is_dir():
+        return False
+    beginning = {CONFIG, "env.json", ".lock", "metrics.jsonl"}
+    return any(path.name not in beginning for path in folder.iterdir())
+
+
 def _same_settings(settings: Any, folder: Path) -> bool:
     """True if the folder's run has these settings; the device may differ."""
     try:
@@ -91,14 +101,65 @@ def _same_settings(settings: Any, folder: Path) -> bool:
     return replace(found, device=settings.device) == settings
 
 
-def open_run(plan: RunPlan, settings: Any) -> None:
+def resumed_config(out: Path | None, resume: str) -> Path | None:
+    """`config.toml` of the run that --resume or --out names to go on with: it holds where the command says nothing."""
+    if resume == "never":
+        return None
+    path = None if resume == "auto" else Path(resume)
+    named = [out] if path is None else [path, path.resolve().parent.parent]
+    return next((folder / CONFIG for folder in named if folder and (folder / CONFIG).is_file()), None)
+
+
+def check_goes_on(plan: RunPlan, settings: Any) -> None:
+    """Refuse to go on with a run under settings that it was not trained with.
+
+    Raises:
+        ConfigError: they differ; the message names them.
+    """
+    if plan.resume is None or not (plan.folder / CONFIG).is_file() or not _holds_work(plan.folder):
+        return
+    found, wanted = flat_settings(from_toml(type(settings), plan.folder / CONFIG)), flat_settings(settings)
+    changed = [key for key in wanted if key.startswith(TRAINED) and wanted[key] != found[key]]
+    if changed:
+        raise ConfigError(
+            f"{plan.folder}: was begun with another {', '.join(changed)}; leave these out to go on, or choose another "
+            "--out for a new run"
+        )
+
+
+def _open_run(plan: RunPlan, settings: Any) -> None:
     """Write `config.toml` and `env.json` into the run folder; main process only."""
     from ddp_utils import atomic_file, write_environment
 
+    check_goes_on(plan, settings)
     plan.folder.mkdir(parents=True, exist_ok=True)
     with atomic_file(plan.folder / CONFIG) as temporary:
         temporary.write_text(to_toml(settings), encoding="utf-8")
     write_environment(plan.folder)
+
+
+@contextlib.contextmanager
+def running(plan: RunPlan, settings: Any) -> Iterator[None]:
+    """Hold the run folder while a run is in it; a signal outside the training loop ends the run resumable too.
+
+    Args:
+        plan: the run's folder and start.
+        settings: written to the folder.
+
+    Raises:
+        ConfigError: the folder's run was begun with other settings.
+        RunFolderInUseError: another process writes to the folder.
+        Stopped: SIGTERM or SIGINT came while nothing was in training; what was trained is in the checkpoints.
+    """
+    from ddp_utils import Stopped, lock_run_folder, run_on_main
+
+    with contextlib.ExitStack() as held:
+        run_on_main(lambda: held.enter_context(lock_run_folder(plan.folder)))
+        run_on_main(_open_run, plan, settings)
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise Stopped(f"stopped by a signal; resume with --resume auto --out {plan.folder}") from None
 
 
 def relaunch(arguments: Sequence[str], *, nproc: int) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from binemb import (
     BinaryCodes,
@@ -21,6 +22,8 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from neuro.embed_settings import EvaluationSettings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,10 @@ class Score:
         bytes_per_vector: bytes of one code.
         fixed_bytes: bytes of model or codebook, stored once.
         compression: float32 bytes over code bytes.
-        similarity: set to Spearman correlation.
-        intervals: set to its 95% bootstrap interval.
-        analogy: accuracy, or None if none was asked for.
-        recall: recall@k of the prepared vectors' exact neighbours.
+        similarity: set to Spearman correlation; None where the vocabulary does not allow it.
+        intervals: set to its 95% bootstrap interval, or None.
+        analogy: accuracy, or None if none was asked for or the vocabulary does not allow it.
+        recall: recall@k of the prepared vectors' exact neighbours; None for k or fewer words.
         cosine: mean cosine of decoded and prepared vectors; None where nothing is decoded.
     """
 
@@ -64,15 +67,30 @@ class Score:
     bytes_per_vector: int
     fixed_bytes: int
     compression: float
-    similarity: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
+    similarity: dict[str, float | None]
+    intervals: dict[str, tuple[float, float] | None]
     analogy: float | None
-    recall: float
+    recall: float | None
     cosine: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able values."""
         return asdict(self)
+
+
+class Missing:
+    """What could not be measured on these words, and why."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[str, str] = {}
+
+    def attempt(self, name: str, measure: Callable[[], T]) -> T | None:
+        """The measure's result, or None after noting why there is none."""
+        try:
+            return measure()
+        except ValueError as error:  # too few of the set's words are known, or too few words for k neighbours
+            self.reasons[name] = str(error)
+            return None
 
 
 def nbytes(module: Any) -> int:
@@ -106,7 +124,10 @@ def candidates(
     found.append(Candidate("five-bit", packed.shape[1], decoded, decoded, nbytes(model.preparation) + 4))
     for level in codes.levels:
         part = codes.truncate(level)
-        fixed = nbytes(model.preparation) + level * 4 * (2 * model.dim + 1)
+        decoders = sum(
+            decoder.nbytes for bits, decoder in zip(model.bits, model.decoders, strict=True) if bits <= level
+        )
+        fixed = nbytes(model.preparation) + 4 * level * (model.dim + 1) + decoders
         found.append(Candidate(f"binary {level}", part.bytes_per_vector, part, model.decode(part), fixed))
     for level in codes.levels if frames else ():
         if level >= model.dim:
@@ -127,17 +148,31 @@ def judge(
     *,
     seed: int,
     on_done: Callable[[str], None],
-) -> list[Score]:
-    """Score every candidate; the exact neighbours are those of the prepared vectors."""
+) -> tuple[list[Score], dict[str, str]]:
+    """Score every candidate; the exact neighbours are those of the prepared vectors.
+
+    Returns:
+        The scores, and measure to reason for what could not be measured.
+    """
     pairs = [load_word_pairs(name) for name in settings.pairs]
     questions = load_analogies(settings.analogies) if settings.analogies else None
+    missing = Missing()
     scores = []
     for candidate in found:
-        results = {data.name: evaluate_similarity(candidate.compare, words, data, seed=seed) for data in pairs}
-        analogy = evaluate_analogy(candidate.compare, words, questions, method=settings.method) if questions else None
-        recall = evaluate_neighbours(candidate.compare, prepared_ND, k=settings.k, queries=settings.queries, seed=seed)
+        rows = candidate.compare
+        results = {
+            data.name: missing.attempt(data.name, partial(evaluate_similarity, rows, words, data, seed=seed))
+            for data in pairs
+        }
+        analogy = questions and missing.attempt(
+            questions.name, partial(evaluate_analogy, rows, words, questions, method=settings.method)
+        )
+        recall = missing.attempt(
+            f"recall@{settings.k}",
+            partial(evaluate_neighbours, rows, prepared_ND, k=settings.k, queries=settings.queries, seed=seed),
+        )
         cosine = None if candidate.decoded is None else float(cosine_similarity(candidate.decoded, prepared_ND).mean())
-        bits = isinstance(candidate.compare, BinaryCodes)
+        bits = isinstance(rows, BinaryCodes)
         scores.append(
             Score(
                 name=candidate.name,
@@ -145,15 +180,27 @@ def judge(
                 bytes_per_vector=candidate.bytes_per_vector,
                 fixed_bytes=candidate.fixed_bytes,
                 compression=4 * prepared_ND.shape[1] / candidate.bytes_per_vector,
-                similarity={name: result.spearman for name, result in results.items()},
-                intervals={name: result.interval for name, result in results.items()},
+                similarity={name: result and result.spearman for name, result in results.items()},
+                intervals={name: result and result.interval for name, result in results.items()},
                 analogy=analogy.accuracy if analogy else None,
                 recall=recall,
                 cosine=cosine,
             )
         )
         on_done(candidate.name)
-    return scores
+    return scores, missing.reasons
+
+
+def check_sets(settings: EvaluationSettings) -> None:
+    """Read the evaluation sets, so that a missing or damaged one is known before the work that they judge.
+
+    Raises:
+        FileNotFoundError, EvaluationSetError: one of them cannot be read.
+    """
+    for name in settings.pairs:
+        load_word_pairs(name)
+    if settings.analogies:
+        load_analogies(settings.analogies)
 
 
 def score_table(scores: list[Score], settings: EvaluationSettings) -> tuple[list[str], list[list[str]]]:
@@ -163,18 +210,23 @@ def score_table(scores: list[Score], settings: EvaluationSettings) -> tuple[list
     columns += ["analogy"] * bool(settings.analogies) + [f"recall@{settings.k}", "cosine"]
     rows = []
     for score in scores:
-        analogy = [] if score.analogy is None else [f"{score.analogy:.3f}"]
-        figures = [f"{score.similarity[name]:.3f}" for name in sets]
+        analogy = [_figure(score.analogy)] * bool(settings.analogies)
+        figures = [_figure(score.similarity[name]) for name in sets]
         row = [score.name, score.compared, str(score.bytes_per_vector), f"{score.compression:.1f}x", *figures]
-        rows.append([*row, *analogy, f"{score.recall:.3f}", "-" if score.cosine is None else f"{score.cosine:.4f}"])
+        rows.append([*row, *analogy, _figure(score.recall), _figure(score.cosine, digits=4)])
     return columns, rows
 
 
-def score_notes(settings: EvaluationSettings) -> str:
-    """What the table's columns mean."""
-    return (
+def _figure(value: float | None, *, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def score_notes(settings: EvaluationSettings, missing: dict[str, str]) -> str:
+    """What the table's columns mean, and why some have no figures."""
+    notes = (
         f"Similarity sets: Spearman correlation with people's scores. Analogy: share right. recall@{settings.k}: share "
         f"of the exact {settings.k} nearest neighbours of the prepared float32 vectors that the code returns. Cosine: "
         "of decoded and prepared vectors. Prepared: mean and leading principal components dropped, unit length; all "
         "codes hold prepared vectors. B/vector counts the code; models and frames are stored once."
     )
+    return " ".join([notes, *(f"Not measured (-): {reason}." for reason in missing.values())])

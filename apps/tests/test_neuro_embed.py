@@ -1,0 +1,268 @@
+"""From a trained run to codes, index, answers and judgement."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from binemb import BinaryCodes, MatryoshkaBinarizer, load_vectors
+
+KING = "king - man + woman"
+
+
+def test_run_folder(trained):
+    names = {path.name for path in trained.iterdir()}
+    assert names >= {"config.toml", "env.json", "metrics.jsonl", "checkpoints", "plots", "report.html"}
+    assert {"model.safetensors", "codes.safetensors"} <= names
+    assert (trained / "plots" / "training.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 30
+
+
+def test_training_lowers_the_loss(neuro, glove, trained):
+    """30 steps beat one step on the held-out words."""
+    ended = neuro("embed", "train", *glove, "--set", "train.steps=1", "--out", "one", "--json", "--quiet")
+    last = json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["loss"] < json.loads(ended.out)["validation"]["loss"]
+
+
+def test_train_says_one_json_document(neuro, random_vectors, small, tmp_path):
+    random_vectors(2000)
+    options = ["--vectors", "vectors.txt", *small, "--set", "train.steps=5", "--out", "run"]
+    ended = neuro("embed", "train", *options, "--json")
+    assert ended.code == 0, ended.err
+    summary = json.loads(ended.out)
+    assert (summary["words"], summary["steps"], summary["bits"]) == (2000, 5, [64, 128])
+    assert MatryoshkaBinarizer.load(tmp_path / summary["model"]).bits == (64, 128)
+    assert "2,000 words x 16 from vectors.txt; run folder run" in ended.err
+    assert "training: 5/5 steps" in ended.err
+
+
+def test_quiet(neuro, random_vectors, small):
+    random_vectors(2000)
+    options = ["--vectors", "vectors.txt", *small, "--set", "train.steps=3"]
+    assert neuro("embed", "train", *options, "--out", "quiet", "--quiet", "--json").err == ""
+    assert neuro("embed", "eval", "--model", "quiet", "--quiet", "--json").err == ""
+
+
+@pytest.mark.parametrize("command", [["quickstart"], ["embed", "train"]])
+def test_dry_run_writes_nothing(neuro, tmp_path, command):
+    for options in ([], ["--out", "run"], ["--nproc", "2"], ["--resume", "auto"]):
+        ended = neuro(*command, *options, "--dry-run")
+        assert (ended.code, ended.err) == (0, "")
+        assert "would run" in ended.out
+        plan = json.loads(neuro(*command, *options, "--dry-run", "--json").out)
+        assert plan["settings"]["bits"] == [256, 512, 1024]
+        assert plan["resume"] is (None if "auto" not in options else plan["resume"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_encode_equals_the_codes_of_training(neuro, trained, tmp_path):
+    ended = neuro("embed", "encode", "--model", trained, "--out", "codes", "--json")
+    facts = json.loads(ended.out)
+    assert (facts["words"], facts["n_bits"], facts["bytes_per_vector"]) == (6000, 128, 16)
+    assert facts["file_bytes"] == (tmp_path / "codes").stat().st_size
+    assert (tmp_path / "codes").read_bytes() == (trained / "codes.safetensors").read_bytes()
+
+
+def test_encode_a_prefix_and_fewer_words(neuro, trained, tmp_path):
+    assert "64 bits, 8 bytes each" in neuro("embed", "encode", "--model", trained, "--out", "c", "--bits", 64).out
+    whole = BinaryCodes.load(trained / "codes.safetensors")
+    assert torch.equal(BinaryCodes.load(tmp_path / "c").packed, whole.packed[:, :8])
+    neuro("embed", "encode", "--model", trained, "--out", "few", "--limit", 70)
+    assert torch.equal(BinaryCodes.load(tmp_path / "few").packed, whole.packed[:70])
+
+
+@pytest.mark.slow
+def test_encode_does_not_depend_on_processes(neuro_process, trained, tmp_path):
+    """5,999 words do not divide by 2."""
+    for nproc in (1, 2):
+        ended = neuro_process(
+            "embed", "encode", "--model", trained, "--limit", 5999, "--out", f"c{nproc}", "--nproc", nproc, "--json"
+        )
+        assert ended.code == 0, ended.err
+        assert json.loads(ended.out)["words"] == 5999
+    assert (tmp_path / "c1").read_bytes() == (tmp_path / "c2").read_bytes()
+
+
+def test_search_float(neuro, trained):
+    found = json.loads(neuro("embed", "search", "--model", trained, "-q", KING, "--space", "float", "--json").out)
+    answers = found[0]["answers"]
+    assert found[0]["query"] == KING
+    assert answers[0]["word"] == "queen"
+    assert len(answers) == 10
+    assert not {"king", "man", "woman"} & {answer["word"] for answer in answers}
+    assert [a["similarity"] for a in answers] == sorted((a["similarity"] for a in answers), reverse=True)
+
+
+@pytest.mark.parametrize("bits", [None, 64, 100])
+def test_search_binary_is_exhaustive_hamming(neuro, trained, bits):
+    """The distances are the least of all, by counting bits with numpy."""
+    options = ["--bits", bits] if bits else []
+    found = json.loads(neuro("embed", "search", "--model", trained, "-q", "paris", "-k", 7, *options, "--json").out)
+    codes = BinaryCodes.load(trained / "codes.safetensors")
+    bits_NB = np.unpackbits(codes.packed.numpy(), axis=1, bitorder="little")[:, : bits or 128]
+    assert codes.words is not None
+    query = codes.words.index("paris")
+    distances = (bits_NB != bits_NB[query]).sum(1)
+    answers = found[0]["answers"]
+    assert [a["distance"] for a in answers] == sorted(np.delete(distances, query))[:7]
+    for answer in answers:
+        assert distances[codes.words.index(answer["word"])] == answer["distance"]
+        assert answer["similarity"] == pytest.approx(1 - answer["distance"] / (bits or 128))
+
+
+def test_search_an_index(neuro, trained):
+    made = neuro("embed", "index", "--codes", trained / "codes.safetensors", "--bits", 64, "--out", "i", "--json")
+    assert json.loads(made.out) == {"index": "i", "codes": 6000, "n_bits": 64, "kind": "flat"}
+    query = ["embed", "search", "--model", trained, "-q", KING, "-k", 5, "--json"]
+    by_index, by_prefix = (json.loads(neuro(*query, *more).out) for more in (["--index", "i"], ["--bits", 64]))
+    distances = [[a["distance"] for a in found[0]["answers"]] for found in (by_index, by_prefix)]
+    assert distances[0] == distances[1]
+    refused = neuro(*query, "--index", "i", "--bits", 128)
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "the index holds 64 bits" in refused.err
+
+
+def test_search_several_queries_as_tables(neuro, trained):
+    ended = neuro("embed", "search", "--model", trained, "-q", "paris", "-q", KING, "-k", 3)
+    assert ended.code == 0
+    assert "bits apart" in ended.out
+    assert KING in ended.out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["-q", "pariss"], "'paris'"),
+        (["-q", "qqqqzzzz"], "is not among the 6000 words"),
+        (["-q", ""], "expected a word"),
+        (["-q", "king -"], "expected a word"),
+        (["-q", "king man"], "put + or -"),
+        (["-q", "paris", "--bits", 0], "[1, 128]"),
+        (["-q", "paris", "--bits", -1], "[1, 128]"),
+        (["-q", "paris", "--bits", 129], "[1, 128]"),
+        (["-q", "paris", "--space", "float", "--bits", 64], "--bits"),
+        (["-q", "paris", "--index", "missing"], "missing: no such file"),
+        (["-q", "paris", "--vectors", "missing"], "no file 'missing'"),
+        (["-q", "paris", "--limit", 10], "is not among the 10 words"),
+    ],
+)
+def test_search_refuses(neuro, trained, options, said):
+    ended = neuro("embed", "search", "--model", trained, *options)
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert said in ended.err
+
+
+def test_vectors_that_do_not_fit_the_model(neuro, trained, random_vectors):
+    random_vectors(100)
+    for command in (["search", "-q", "qz1"], ["encode", "--out", "c"], ["eval", "--out", "e"]):
+        ended = neuro("embed", *command, "--model", trained, "--vectors", "vectors.txt")
+        assert (ended.code, ended.err.count("\n")) == (2, 1)
+        assert "is for vectors of 50 values; vectors.txt has 16" in ended.err
+
+
+def test_a_model_file_alone_needs_vectors(neuro, trained, tmp_path):
+    shutil.copy(trained / "model.safetensors", tmp_path / "alone")
+    ended = neuro("embed", "search", "--model", "alone", "-q", "paris")
+    assert ended.code == 2
+    assert "--vectors" in ended.err
+    query = ["-q", "paris", "-k", 3, "--limit", 6000, "--vectors", "samples:glove-50d", "--json"]
+    alone = neuro("embed", "search", "--model", "alone", *query)
+    assert alone.out == neuro("embed", "search", "--model", trained, *query[:4], "--json").out
+
+
+def test_eval(neuro, trained):
+    ended = neuro("embed", "eval", "--model", trained, "--out", "judged", "--json")
+    assert ended.code == 0, ended.err
+    result = json.loads(ended.out)
+    scores = {score["name"]: score for score in result["scores"]}
+    assert {"float32", "float32, prepared", "five-bit", "binary 64", "binary 128"} <= scores.keys()
+    assert result["not_measured"] == {}
+    assert scores["float32"]["analogy"] > 0.3
+    assert scores["float32, prepared"]["recall"] == 1
+    assert 0 < scores["binary 64"]["recall"] < scores["binary 128"]["recall"] < scores["five-bit"]["recall"] <= 1
+    assert 0 < scores["binary 64"]["cosine"] < scores["binary 128"]["cosine"] < scores["five-bit"]["cosine"] <= 1
+    for score in scores.values():
+        for name, (low, high) in score["intervals"].items():
+            assert -1 <= low <= score["similarity"][name] <= high <= 1
+    assert scores["binary 128"]["compression"] == 50 * 4 / 16
+    assert len(result["plots"]) == 3
+    page = Path(result["report"]).read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 3
+    assert "evaluating: " in ended.err
+
+
+def test_eval_dry_run_writes_nothing(neuro, trained, tmp_path):
+    before = sorted(trained.rglob("*"))
+    settings = json.loads(neuro("embed", "eval", "--model", trained, "--dry-run", "--json", "--seed", 4).out)
+    assert settings["seed"] == 4
+    assert "would write" in neuro("embed", "eval", "--model", trained, "--dry-run", "--out", "judged").out
+    assert list(tmp_path.iterdir()) == []
+    assert sorted(trained.rglob("*")) == before
+
+
+def test_eval_without_sets(neuro, trained):
+    options = ["--set", "evaluation.pairs=[]", "--set", "evaluation.analogies=", "--limit", 500]
+    ended = neuro("embed", "eval", "--model", trained, *options, "--out", "judged", "--quiet")
+    assert ended.code == 0, ended.err
+    assert "recall@10" in ended.out
+    assert "analogy " not in ended.out.splitlines()[2]
+
+
+def test_info(neuro, trained, random_vectors):
+    def about(path):
+        facts = neuro("embed", "info", path)
+        assert facts.code == 0, facts.err
+        document = json.loads(neuro("embed", "info", path, "--json").out)
+        assert all(f"{name}: " in facts.out for name in document)
+        return document
+
+    run = about(trained)
+    assert (run["finished"], run["checkpoints"], run["bits"]) == (True, [20, 30], [64, 128])
+    assert run["last_validation"]["step"] == 30
+    assert about(trained / "model.safetensors")["dim"] == 50
+    codes = about(trained / "codes.safetensors")
+    assert (codes["count"], codes["n_bits"], codes["levels"], codes["words"]) == (6000, 128, [64, 128], True)
+    neuro("embed", "index", "--codes", trained / "codes.safetensors", "--out", "i.safetensors")
+    assert about("i.safetensors")["count"] == 6000
+    vectors = random_vectors(20, edit={4: "qz1 " + " ".join(["0.5"] * 16)})
+    assert about(vectors) == {
+        "vectors": str(vectors),
+        "words": 19,
+        "dim": 16,
+        "dropped": {"duplicate": 1, "non_finite": 0},
+    }
+
+
+def test_info_of_nothing_known(neuro, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "garbage").write_bytes(bytes(range(256)) * 8)
+    (tmp_path / "garbage.safetensors").write_bytes(bytes(range(256)) * 8)
+    for name in ("missing", "folder", "garbage", "garbage.safetensors"):
+        ended = neuro("embed", "info", name)
+        assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+        assert name in ended.err
+
+
+def test_outputs_that_cannot_be_written(neuro, trained, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    codes = trained / "codes.safetensors"
+    for out in ("folder", "file/below"):
+        for command in (["encode", "--model", trained], ["index", "--codes", codes]):
+            ended = neuro("embed", *command, "--out", out)
+            assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+            assert f"--out {out}: " in ended.err
+    for command in (["train"], ["eval", "--model", trained]):
+        ended = neuro("embed", *command, "--out", "file/below")
+        assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+        assert "file is a file, not a folder" in ended.err
+
+
+def test_the_encoded_words_are_those_of_the_source(trained):
+    codes = BinaryCodes.load(trained / "codes.safetensors")
+    assert codes.words == load_vectors("samples:glove-50d", limit=6000).words
