@@ -130,3 +130,15 @@ def test_a_file_gives_back_the_same_index(tmp_path, n, n_bits, seed):
         assert_nearest(loaded, random_codes(3, n_bits, seed + 1), codes, ids, 5)
         loaded.add(codes)
         assert len(loaded) == 2 * n
+
+
+def test_words_stay_with_the_codes(tmp_path):
+    """Words come along when every code had one, through adds and files; else the index has none."""
+    codes = BinaryCodes.from_signs(torch.randn(6, 16, generator=torch.Generator().manual_seed(0)), levels=(16,))
+    named = BinaryCodes(codes.packed, 16, words=["a", "b", "c", "d", "e", "\u00e9t\u00e9"])
+    index = BinaryIndex(16).add(named[:2]).add(named[2:])
+    assert index.words == named.words
+    index.save(tmp_path / "index")
+    assert BinaryIndex.load(tmp_path / "index").words == named.words
+    assert BinaryIndex(16).add(named[:2]).add(codes[2:]).words is None
+    assert BinaryIndex(16).add(codes[:2]).add(named[2:]).words is None

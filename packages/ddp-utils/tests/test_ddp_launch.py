@@ -124,9 +124,14 @@ def report(rank: int, code: int, at: float) -> ExitReport:
 
 def test_the_earliest_failure_is_the_cause() -> None:
     reports = [report(0, 1, 9.0), report(1, 2, 8.0), report(2, 75, 7.0), report(3, 0, 6.0)]
-    assert _verdict(reports, 1, "none") == (2, "process 1 says 2")
-    assert _verdict([report(1, 75, 2.0), report(0, 75, 3.0)], 1, "none") == (75, "process 0 says 75")
-    assert _verdict([], 3, "none") == (3, "none")
+    assert _verdict(reports, 2, 1, "none") == (2, "process 1 says 2")
+    assert _verdict([report(1, 75, 2.0), report(0, 75, 3.0)], 2, 1, "none") == (75, "process 0 says 75")
+    assert _verdict([], 2, 3, "none") == (3, "none")
+
+
+def test_a_signal_after_all_is_done_is_no_failure() -> None:
+    assert _verdict([report(0, 0, 1.0), report(1, 0, 2.0)], 2, 1, "stopped") == (0, "")
+    assert _verdict([report(0, 0, 1.0)], 2, 1, "stopped") == (1, "stopped")
 
 
 def test_a_process_that_was_killed_is_the_cause_of_what_fails_in_the_same_second() -> None:

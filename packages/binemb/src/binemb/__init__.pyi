@@ -1,6 +1,6 @@
 from .analogy import AnalogyResult, evaluate_analogy
 from .codes import BinaryCodes, cosine, hamming
-from .errors import UnknownWordError, VectorFileError
+from .errors import TooFewKnownError, UnknownWordError, VectorFileError
 from .evaluation_sets import Analogies, EvaluationSetError, WordPairs, load_analogies, load_word_pairs
 from .expression import ExpressionError, combine, parse_expression
 from .five_bit import FiveBit, bit_planes, pack_five_bit, unpack_five_bit
@@ -26,6 +26,7 @@ __all__ = [
     "MatryoshkaBinarizer",
     "Preparation",
     "SimilarityResult",
+    "TooFewKnownError",
     "TrainConfig",
     "UnknownWordError",
     "VectorFileError",

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from binemb.codes import BinaryCodes
+from binemb.errors import TooFewKnownError
 from binemb.evaluation_sets import Analogies, load_analogies, row_of
 from binemb.space import Space
 
@@ -84,7 +85,7 @@ def evaluate_analogy(
                 titles.append(title)
                 known.append(found)
     if not known:
-        raise ValueError(f"{data.name}: no question has all four words in the vocabulary")
+        raise TooFewKnownError(f"{data.name}: no question has all four words in the vocabulary")
     questions_Q4 = torch.tensor(known)
     right_Q = (answer_analogies(Space(rows), questions_Q4[:, :3], method=method) == questions_Q4[:, 3]).tolist()
     sections: dict[str, tuple[int, int]] = {}

@@ -106,9 +106,7 @@ class BinaryCodes:
         metadata = {"n_bits": self.n_bits, "levels": list(self.levels), "has_words": self.words is not None}
         tensors = {"packed": self.packed}
         if self.words is not None:
-            if any("\n" in word for word in self.words):
-                raise ValueError(f"{path}: a word holds a line break; such words cannot be stored")
-            tensors["words"] = torch.from_numpy(np.frombuffer("\n".join(self.words).encode(), np.uint8).copy())
+            tensors["words"] = pack_words(self.words)
         write_tensor_file(path, tensors, kind=FORMAT, version=VERSION, metadata=metadata)
 
     @classmethod
@@ -124,13 +122,26 @@ class BinaryCodes:
         """
         tensors, metadata = read_tensor_file(path, kind=FORMAT, version=VERSION, verify=verify)
         try:
-            words = None
-            if metadata["has_words"]:
-                text = tensors["words"].numpy().tobytes().decode()
-                words = text.split("\n") if len(tensors["packed"]) else []
+            words = unpack_words(tensors["words"], len(tensors["packed"])) if metadata["has_words"] else None
             return cls(tensors["packed"], metadata["n_bits"], tuple(metadata["levels"]), words)
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"{path}: inconsistent codes: {error}") from error
+
+
+def pack_words(words: list[str]) -> Tensor:
+    """Words as the bytes of a text, one word a line, uint8.
+
+    Raises:
+        ValueError: a word holds a line break.
+    """
+    if any("\n" in word for word in words):
+        raise ValueError("a word holds a line break; such words cannot be stored")
+    return torch.from_numpy(np.frombuffer("\n".join(words).encode(), np.uint8).copy())
+
+
+def unpack_words(packed: Tensor, count: int) -> list[str]:
+    """What `pack_words` packed; a text without a line stands for no word or for an empty one, so the count says."""
+    return packed.numpy().tobytes().decode().split("\n") if count else []
 
 
 def n_bytes(n_bits: int) -> int:

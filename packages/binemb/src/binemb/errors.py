@@ -20,3 +20,7 @@ class UnknownWordError(KeyError, ValueError):
     def __str__(self) -> str:
         # KeyError would show the quoted repr of its argument.
         return self.message
+
+
+class TooFewKnownError(ValueError):
+    """An evaluation that cannot be done: too few of its words, or of its rows, are there."""

@@ -11,7 +11,7 @@ import torch
 from ddp_utils.tensor_file import FileFormatError, read_tensor_file, write_tensor_file
 from torch import Tensor
 
-from binemb.codes import BinaryCodes, n_bytes
+from binemb.codes import BinaryCodes, n_bytes, pack_words, unpack_words
 
 FORMAT, VERSION = "binemb.index", 1
 IndexKind = Literal["flat"]
@@ -47,6 +47,9 @@ class BinaryIndex:
         kind: "flat" compares with every code and is exact.
         device: "cpu", or "cuda" where faiss sees a GPU.
 
+    Attributes:
+        words: what the codes stand for, in the order they were added, if all came with words; else None.
+
     Raises:
         ValueError: an unknown kind or device, n_bits < 1, or a GPU that faiss does not see.
     """
@@ -59,6 +62,7 @@ class BinaryIndex:
         self.n_bits, self.kind, self.device = n_bits, kind, device
         self._packed = torch.zeros(0, n_bytes(n_bits), dtype=torch.uint8)
         self._ids = torch.zeros(0, dtype=torch.int64)
+        self.words: list[str] | None = None
         self._faiss = self._new_faiss()
 
     def _new_faiss(self) -> Any:
@@ -109,6 +113,8 @@ class BinaryIndex:
         if len(torch.unique(all_ids)) != len(all_ids):
             raise ValueError("add: ids must differ from each other and from those in the index")
         self._faiss.add(codes.packed.contiguous().numpy())
+        all_have_words = codes.words is not None and (self.words is not None or not len(self))
+        self.words = [*(self.words or []), *(codes.words or [])] if all_have_words else None
         self._packed, self._ids = torch.cat([self._packed, codes.packed]), all_ids
         return self
 
@@ -133,8 +139,10 @@ class BinaryIndex:
 
     def save(self, path: str | Path) -> None:
         """Write the index as one safetensors file with checksum, atomically."""
-        metadata = {"n_bits": self.n_bits, "kind": self.kind}
+        metadata = {"n_bits": self.n_bits, "kind": self.kind, "has_words": self.words is not None}
         tensors = {"packed": self._packed, "ids": self._ids}
+        if self.words is not None:
+            tensors["words"] = pack_words(self.words)
         write_tensor_file(path, tensors, kind=FORMAT, version=VERSION, metadata=metadata)
 
     @classmethod
@@ -147,7 +155,9 @@ class BinaryIndex:
         """
         tensors, metadata = read_tensor_file(path, kind=FORMAT, version=VERSION)
         try:
-            codes = BinaryCodes(tensors["packed"], metadata["n_bits"])  # first: it bounds n_bits by the file's size
+            words = unpack_words(tensors["words"], len(tensors["packed"])) if metadata["has_words"] else None
+            # first: it bounds n_bits by the file's size
+            codes = BinaryCodes(tensors["packed"], metadata["n_bits"], words=words)
             return cls(codes.n_bits, metadata["kind"], device=device).add(codes, tensors["ids"])
         except (KeyError, TypeError, ValueError) as error:
             raise FileFormatError(f"{path}: inconsistent index: {error}") from error

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from binemb.codes import BinaryCodes
+from binemb.errors import TooFewKnownError
 from binemb.index import BinaryIndex
 
 
@@ -26,7 +27,7 @@ def exact_neighbours(rows: Tensor | BinaryCodes, queries: Tensor, k: int) -> Ten
         ValueError: k is out of range.
     """
     if not 1 <= k < len(rows):
-        raise ValueError(f"exact_neighbours: k must lie in [1, {len(rows) - 1}], got {k}")
+        raise TooFewKnownError(f"exact_neighbours: k must lie in [1, {len(rows) - 1}], got {k}")
     if isinstance(rows, BinaryCodes):
         found = BinaryIndex(rows.n_bits).add(rows).search(rows[queries], k + 1).ids
     else:

@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from binemb.codes import BinaryCodes
+from binemb.errors import TooFewKnownError
 from binemb.evaluation_sets import WordPairs, load_word_pairs, row_of
 from binemb.space import Space
 
@@ -69,7 +70,9 @@ def evaluate_similarity(
     found = [(row_of(a, lookup), row_of(b, lookup), score) for a, b, score in data.pairs]
     known = [(a, b, score) for a, b, score in found if a is not None and b is not None]
     if len(known) < 3:
-        raise ValueError(f"{data.name}: only {len(known)} of {len(found)} pairs have both words in the vocabulary")
+        raise TooFewKnownError(
+            f"{data.name}: only {len(known)} of {len(found)} pairs have both words in the vocabulary"
+        )
     left, right = torch.tensor([a for a, _, _ in known]), torch.tensor([b for _, b, _ in known])
     cosines = Space(rows).pair_cosines(left, right).double().numpy()
     scores = np.array([score for _, _, score in known])

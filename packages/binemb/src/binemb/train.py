@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from ddp_utils import (
     BadBatchBudget,
+    Checkpoint,
     Checkpoints,
     DistributedBatchSampler,
     EarlyStopping,
@@ -98,9 +99,9 @@ def train_binarizer(
 ) -> MatryoshkaBinarizer:
     """Train a nested binary code on vectors. Every process of the group calls it with the same vectors.
 
-    The groups of a batch and the order of batches depend on the seed alone, so that any number of processes trains on
-    the same sums, up to rounding. On the CPU a run that was stopped and resumed ends in the same bits as one that was
-    not.
+    Which records a step compares, and in which order the steps come, depends on the seed alone; whole groups of them
+    are dealt to the processes in turn. So any number of processes trains on the same sums, up to rounding. On the CPU
+    a run that was stopped and resumed ends in the same bits as one that was not.
 
     Args:
         x_ND: vectors, float, (N, D), finite.
@@ -147,14 +148,15 @@ def train_binarizer(
     if run_folder is not None:
         checkpoints = Checkpoints(run_folder / "checkpoints", keep=config.keep)
         identity["vectors"] = checksum({"x_ND": x_ND}, "")
-    best = _resume(checkpoints, resume, parts, identity) or copy.deepcopy(model.state_dict())
+    resumed = _resume(checkpoints, resume, parts, identity)
+    best = resumed.state["best"] if resumed else copy.deepcopy(model.state_dict())
     metrics = MetricsLog(run_folder, resume_step=sampler.step, tensorboard=tensorboard) if run_folder else None
 
     def gradients(rows: Tensor, micro_batch: int) -> dict[str, Tensor]:
         """Gradient of this process's share of the global mean, in micro-batches; nothing is exchanged."""
         optimizer.zero_grad(set_to_none=True)
-        sums: dict[str, Tensor] = {}
-        for part in rows.split(micro_batch):
+        sums = {"loss": torch.zeros((), device=device)}
+        for part in rows.split(micro_batch) if len(rows) else ():
             with precision.autocast():
                 y_GMD = prepared_ND[part].view(-1, config.group, model.dim)
                 figures = losses_per_group(model, y_GMD, config.weights)
@@ -163,15 +165,16 @@ def train_binarizer(
                 sums[name] = sums.get(name, 0) + value.detach().float().sum()
         return sums
 
-    share = config.global_batch // world_size()
+    share = -(-config.global_batch // config.group // world_size()) * config.group  # of the busiest process
+    found = resumed.state["micro_batch"] if resumed else share  # the same split, the same rounding
     micro_batch = config.micro_batch or find_batch_size(
-        lambda size: gradients(train_rows[:size].to(device), size), upper=share, multiple_of=config.group
+        lambda size: gradients(train_rows[:size].to(device), size), upper=min(share, found), multiple_of=config.group
     )
 
     def save() -> None:
         if checkpoints is not None:
             state = {name: part.state_dict() for name, part in parts.items()}
-            state |= {"best": best, "identity": identity}
+            state |= {"best": best, "identity": identity, "micro_batch": micro_batch}
             checkpoints.save(sampler.step, state, rank_state=capture_random_state())
 
     def judge(step: int) -> None:
@@ -201,7 +204,7 @@ def train_binarizer(
                 precision.step(optimizer, parameters, clip=config.clip_norm)
             sampler.advance()
             step = sampler.step
-            bar.advance(loss=float(figures["loss"]) * config.group / share)
+            bar.advance(loss=float(figures["loss"]) * config.group / max(len(rows), config.group))
 
             last = step == config.steps
             if step % config.validate_every == 0 or last:
@@ -211,7 +214,7 @@ def train_binarizer(
             stopped = stop.agreed()
             if step % config.checkpoint_every == 0 or last or stopped or stopping.should_stop:
                 save()
-            if stopped and not last:
+            if stopped:
                 raise Stopped(_stopped_message(step, config.steps, run_folder))
     if metrics is not None:
         metrics.close()
@@ -233,8 +236,8 @@ def validate(model: MatryoshkaBinarizer, held_out_GMD: Tensor, weights: LossWeig
 
 def _resume(
     checkpoints: Checkpoints | None, resume: str | Path | None, parts: dict[str, Any], identity: dict[str, Any]
-) -> dict[str, Tensor] | None:
-    """Put every part back as it stood at the checkpoint; returns the best model so far, or None for a fresh start."""
+) -> Checkpoint | None:
+    """Put every part back as it stood at the checkpoint; returns the checkpoint, or None for a fresh start."""
     loaded = checkpoints.load(None if resume == "auto" else resume) if checkpoints and resume else None
     if loaded is None:
         return None
@@ -247,7 +250,7 @@ def _resume(
     if loaded.rank_state is not None:
         restore_random_state(loaded.rank_state)
     log.info("resumed from %s", loaded.folder)
-    return loaded.state["best"]
+    return loaded
 
 
 def _stopped_message(step: int, steps: int, run_folder: Path | None) -> str:

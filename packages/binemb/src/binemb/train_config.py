@@ -32,7 +32,7 @@ class TrainConfig:
 
     Args:
         steps: optimizer steps, >= 1.
-        global_batch: records a step over all processes; a multiple of group x processes.
+        global_batch: records a step over all processes; a multiple of group.
         group: records compared with one another in the similarity loss; they stay together in one process.
         micro_batch: records at once on one process; 0 finds the largest that fits.
         learning_rate: peak of the schedule, > 0: linear warm-up over the first tenth, then a cosine to zero.

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from ddp_utils.launcher import LAUNCHER
+from ddp_utils.launcher import LAUNCHER, note_trouble
 
 T = TypeVar("T")
 
@@ -87,10 +87,19 @@ def process_group(device: str = "auto", *, timeout: timedelta = timedelta(minute
 
     Yields:
         The `World` of this process.
+
+    Raises:
+        ValueError: the device does not exist, or several processes would share a CUDA device.
     """
     rank, local_rank = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
     world_size = int(os.environ.get("WORLD_SIZE", "1"))
     where = resolve_device(device, local_rank)
+    sharing = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if where.type == "cuda" and sharing > 1 and (":" in device or sharing > torch.cuda.device_count()):
+        raise ValueError(
+            f"device: {sharing} processes on this machine cannot share {torch.cuda.device_count()} CUDA devices as "
+            f"{device!r}; use as many processes as devices and --device cuda, or --device cpu"
+        )
     if where.type == "cuda":
         torch.cuda.set_device(where)
     world = World(rank, local_rank, world_size, where)
@@ -103,6 +112,9 @@ def process_group(device: str = "auto", *, timeout: timedelta = timedelta(minute
         dist.init_process_group(backend, timeout=timeout, device_id=where if where.type == "cuda" else None)
     try:
         yield world
+    except BaseException:
+        note_trouble()
+        raise
     finally:
         dist.destroy_process_group()
 

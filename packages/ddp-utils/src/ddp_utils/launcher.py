@@ -36,6 +36,15 @@ class ExitReport:
     time: float
 
 
+_first_trouble: float | None = None  # when this process began to fail, seconds since the epoch
+
+
+def note_trouble() -> None:
+    """Remember when this process began to fail: leaving the process group makes others fail, and takes time."""
+    global _first_trouble
+    _first_trouble = _first_trouble or time.time()
+
+
 def is_launched() -> bool:
     """True in a process that `launch` or torchrun started as one of several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
@@ -54,7 +63,7 @@ def report_exit(code: int, message: str) -> bool:
     folder = os.environ.get(REPORTS)
     if not folder:
         return False
-    report = ExitReport(int(os.environ.get("RANK", "0")), code, message, time.time())
+    report = ExitReport(int(os.environ.get("RANK", "0")), code, message, _first_trouble or time.time())
     Path(folder, f"{report.rank}.json").write_text(json.dumps(asdict(report)), encoding="utf-8")
     return True
 
@@ -83,8 +92,10 @@ def launch(module: str, arguments: Sequence[str], *, nproc: int) -> tuple[int, s
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    from ddp_utils.run_folder import cpu_count
+
     _quiet_torchrun()
-    threads = max(1, (os.cpu_count() or 1) // nproc)
+    threads = max(1, cpu_count() // nproc)
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(SHUTDOWN_SECONDS))
     with tempfile.TemporaryDirectory(prefix="ddp-utils-") as folder:
@@ -109,9 +120,10 @@ def launch(module: str, arguments: Sequence[str], *, nproc: int) -> tuple[int, s
             last_words = f"process {rank} {_how_it_died(exitcode)}"
             if _was_killed(exitcode) and all(report.rank != rank for report in reports):
                 return 1, last_words  # what the others report is that they lost it
-            return _verdict(reports, max(exitcode, 1), last_words)
+            return _verdict(reports, nproc, max(exitcode, 1), last_words)
         except SignalException as error:
-            return _verdict(_reports(folder), 1, f"stopped by {signal.Signals(error.sigval).name} before it could save")
+            last_words = f"stopped by {signal.Signals(error.sigval).name} before it could save"
+            return _verdict(_reports(folder), nproc, 1, last_words)
         finally:
             del os.environ[REPORTS], os.environ[LAUNCHER]
     return 0, ""
@@ -147,11 +159,13 @@ def _first_failure(failures: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
     return rank, failures[rank][1]
 
 
-def _verdict(reports: list[ExitReport], code: int, message: str) -> tuple[int, str]:
+def _verdict(reports: list[ExitReport], nproc: int, code: int, message: str) -> tuple[int, str]:
     """What the processes reported, or the given code and message if they left no word."""
     failures = sorted((report for report in reports if report.code not in (0, EXIT_RESUMABLE)), key=lambda r: r.time)
     if failures:
         return failures[0].code, failures[0].message
+    if reports and {report.code for report in reports} == {0} and len(reports) == nproc:
+        return 0, ""  # a signal came when all was done
     resumable = [report for report in reports if report.code == EXIT_RESUMABLE]
     if resumable:  # one says so only once all have agreed and the checkpoint stands
         return EXIT_RESUMABLE, next((report.message for report in resumable if report.rank == 0), resumable[0].message)

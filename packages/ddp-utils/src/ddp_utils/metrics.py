@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 
 from ddp_utils.atomic import atomic_file
-from ddp_utils.distributed import is_main
+from ddp_utils.distributed import run_on_main
 
 
 class WeightedMeans:
@@ -62,6 +62,8 @@ class WeightedMeans:
 class MetricsLog:
     """`metrics.jsonl`: one JSON object a line, each with its step; TensorBoard scalars beside it if asked for.
 
+    All processes make one together.
+
     Args:
         folder: the run folder.
         resume_step: a run that goes on from this step drops the lines after it, so that the file is the one an
@@ -75,8 +77,9 @@ class MetricsLog:
     def __init__(self, folder: Path, *, resume_step: int = 0, tensorboard: bool = False) -> None:
         self.path = folder / "metrics.jsonl"
         self._writer = None
-        if not is_main():
-            return
+        run_on_main(self._open, folder, resume_step, tensorboard)
+
+    def _open(self, folder: Path, resume_step: int, tensorboard: bool) -> None:
         kept = [line for line in read_metrics(folder) if line.get("step", 0) <= resume_step] if resume_step else []
         with atomic_file(self.path) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
@@ -90,14 +93,17 @@ class MetricsLog:
             )
 
     def write(self, step: int, **figures: float | str) -> None:
-        """Append one line (main process only) and flush it to the operating system.
+        """Append one line and flush it to the operating system.
+
+        All processes call it; the main one writes, and if it cannot, all raise.
 
         Args:
             step: the step that the figures belong to, >= 0.
             figures: name to value.
         """
-        if not is_main():
-            return
+        run_on_main(self._append, step, figures)
+
+    def _append(self, step: int, figures: dict[str, float | str]) -> None:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **figures}) + "\n")
         if self._writer is not None:

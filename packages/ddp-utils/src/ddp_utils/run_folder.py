@@ -45,6 +45,11 @@ def lock_run_folder(folder: Path) -> Iterator[None]:
         yield
 
 
+def cpu_count() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def environment() -> dict[str, Any]:
     """What a report needs to know of the machine and the installation, as JSON-able values."""
     names = ("torch", "numpy", "numba", "faiss-gpu", "faiss-cpu", "transformers", "gensim", "safetensors", "triton")
@@ -53,7 +58,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpus": cpu_count(),
         "memory_gib": _memory_gib(),
         "threads": torch.get_num_threads(),
         "devices": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],

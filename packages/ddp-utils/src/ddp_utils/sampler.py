@@ -27,7 +27,8 @@ class DistributedBatchSampler(Sampler[list[int]]):
 
     Args:
         n_records: size of the dataset, >= 1.
-        global_batch: records a step over all processes; a multiple of group * world_size.
+        global_batch: records a step over all processes; a multiple of group. Where the number of its groups is not
+            one of world_size, some processes have a group more than others, or none.
         seed: the run's seed.
         group: records that must stay together in one process, for losses between the records of a batch.
         shuffle: permute each epoch; otherwise the records come in order.
@@ -55,10 +56,8 @@ class DistributedBatchSampler(Sampler[list[int]]):
     ) -> None:
         self.rank = distributed.rank() if rank is None else rank
         self.world_size = distributed.world_size() if world_size is None else world_size
-        if global_batch < 1 or group < 1 or global_batch % (group * self.world_size):
-            raise ValueError(
-                f"global batch {global_batch} is not a multiple of group {group} x {self.world_size} processes"
-            )
+        if global_batch < 1 or group < 1 or global_batch % group:
+            raise ValueError(f"global batch {global_batch} is not a positive multiple of group {group}")
         if n_records < (global_batch if tail == "drop" else 1):
             raise ValueError(f"{n_records} records do not fill one global batch of {global_batch}")
         self.n_records, self.global_batch, self.group = n_records, global_batch, group
