@@ -11,7 +11,7 @@ from binemb import LossWeights, TrainConfig
 from hypothesis import given
 from hypothesis import strategies as st
 from neuro.config import ConfigError, resolve, to_toml
-from neuro.embed_settings import EmbedTrainSettings, QuickstartSettings, VectorSettings
+from neuro.embed_settings import EmbedEvalSettings, EmbedTrainSettings, QuickstartSettings, VectorSettings
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,16 @@ def test_precedence(tmp_path):
     file.write_text('steps = 2\nname = "file"\nsizes = [4]\n', encoding="utf-8")
     found = resolve(Outer, base=base, file=file, assignments=["steps=3", "name=set"], flags={"steps": 4, "name": None})
     assert found == Outer(steps=4, name="set", sizes=(4,), inner=Inner(rate=0.5, kind="a"))
+
+
+def test_a_section_keeps_the_defaults_that_its_command_gives_it(neuro):
+    """They are not those of the section's own class."""
+    judged = resolve(EmbedEvalSettings, flags={"vectors.limit": 500}).vectors
+    assert judged == VectorSettings(source="", limit=500)
+    quick = resolve(QuickstartSettings, flags={"vectors.source": "x"}).vectors
+    assert quick == VectorSettings(source="x", limit=50_000)
+    dry = neuro("quickstart", "--set", "vectors.non_finite=drop", "--dry-run", "--json")
+    assert json.loads(dry.out)["settings"]["vectors"]["limit"] == 50_000
 
 
 def test_precedence_on_the_command_line(neuro, tmp_path):

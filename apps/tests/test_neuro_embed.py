@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from binemb import BinaryCodes, MatryoshkaBinarizer, load_vectors
+from binemb import BinaryCodes, MatryoshkaBinarizer, TooFewKnownError, load_vectors
+from neuro.scoreboard import Missing
 
 KING = "king - man + woman"
 
@@ -127,6 +128,52 @@ def test_search_an_index(neuro, trained):
     assert "the index holds 64 bits" in refused.err
 
 
+def test_an_index_of_another_run_is_refused(neuro, glove, trained):
+    """By its words, and where these are the same, by its codes."""
+    neuro("embed", "encode", "--model", trained, "--limit", 500, "--out", "few")
+    neuro("embed", "index", "--codes", "few", "--out", "few-index")
+    query = ["embed", "search", "--model", trained, "-q", "paris"]
+    few = neuro(*query, "--index", "few-index")
+    assert (few.code, few.out, few.err.count("\n")) == (2, "", 1)
+    assert "few-index: of another vocabulary (500 words, the run has 6000)" in few.err
+    assert neuro("embed", "train", *glove, "--seed", 1, "--set", "train.steps=1", "--out", "other").code == 0
+    neuro("embed", "index", "--codes", "other/codes.safetensors", "--out", "other-index")
+    other = neuro(*query, "--index", "other-index")
+    assert (other.code, other.out, other.err.count("\n")) == (2, "", 1)
+    assert "other-index: of another model's codes" in other.err
+    assert neuro("embed", "search", "--model", "other", "-q", "paris", "--index", "other-index").code == 0
+
+
+def test_codes_of_another_model_are_not_trusted(neuro, glove, trained, tmp_path):
+    """Same words, same levels: the codes beside the model are left alone and the answers are the model's."""
+    assert neuro("embed", "train", *glove, "--seed", 1, "--set", "train.steps=1", "--out", "other").code == 0
+    own = neuro("embed", "search", "--model", trained, "-q", "paris", "--json")
+    shutil.copy(trained / "model.safetensors", tmp_path / "other")
+    mixed = neuro("embed", "search", "--model", "other", "-q", "paris", "--json")
+    assert json.loads(mixed.out) == json.loads(own.out)
+    assert "other/codes.safetensors: codes of another model" in mixed.err
+    assert own.err == ""
+
+
+def test_vectors_are_read_as_the_run_read_them(neuro, random_vectors, small):
+    """encode, search and eval inherit what the run dropped; for other vectors --set says it, as the error does."""
+    random_vectors(2000, edit={7: "qz6 nan " + " ".join(["0.5"] * 15)})
+    options = ["--vectors", "vectors.txt", *small, "--set", "train.steps=3", "--set", "vectors.non_finite=drop"]
+    assert neuro("embed", "train", *options, "--out", "run").code == 0
+    assert neuro("embed", "search", "--model", "run", "-q", "qz1").code == 0
+    assert json.loads(neuro("embed", "encode", "--model", "run", "--out", "c", "--json").out)["words"] == 1999
+    for command in (["encode", "--out", "c"], ["search", "-q", "qz1"]):
+        named = ["embed", *command, "--model", "run", "--vectors", "vectors.txt"]
+        assert neuro(*named).code == 0
+        refused = neuro(*named, "--set", "vectors.non_finite=error")
+        assert (refused.code, refused.err.count("\n")) == (2, 1)
+        assert "--set vectors.non_finite=drop leaves such rows out" in refused.err
+        unknown = neuro(*named, "--set", "train.steps=3")
+        assert (unknown.code, unknown.err.count("\n")) == (2, 1)
+        assert "unknown setting 'train.steps'" in unknown.err
+    assert json.loads(neuro("embed", "info", "vectors.txt", "--json").out)["dropped"]["non_finite"] == 1
+
+
 def test_search_several_queries_as_tables(neuro, trained):
     ended = neuro("embed", "search", "--model", trained, "-q", "paris", "-q", KING, "-k", 3)
     assert ended.code == 0
@@ -205,6 +252,46 @@ def test_eval_dry_run_writes_nothing(neuro, trained, tmp_path):
     assert sorted(trained.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("options", "source", "limit"),
+    [
+        ([], "samples:glove-50d", 6000),
+        (["--limit", 500], "samples:glove-50d", 500),
+        (["--limit", 0], "samples:glove-50d", 0),
+        (["--vectors", "samples:minilm"], "samples:minilm", 0),
+        (["--vectors", "samples:minilm", "--limit", 7], "samples:minilm", 7),
+    ],
+)
+def test_which_vectors_are_judged(neuro, trained, options, source, limit):
+    """The run's own, unless others are named; 0 stands for all words."""
+    settings = json.loads(neuro("embed", "eval", "--model", trained, "--dry-run", "--json", *options).out)
+    assert (settings["vectors"]["source"], settings["vectors"]["limit"]) == (source, limit)
+
+
+def test_eval_says_what_it_leaves_out(neuro, random_vectors, small):
+    """A frame of 64 vectors does not span 96 dimensions."""
+    random_vectors(1500, dim=96)
+    options = ["--vectors", "vectors.txt", *small, "--set", "train.steps=3", "--out", "run"]
+    assert neuro("embed", "train", *options).code == 0
+    sets = ["--set", "evaluation.pairs=[]", "--set", "evaluation.analogies="]
+    result = json.loads(neuro("embed", "eval", "--model", "run", *sets, "--json").out)
+    assert result["not_measured"].keys() == {"sigma-delta 64"}
+    assert "at least 96 bits" in result["not_measured"]["sigma-delta 64"]
+    assert any(score["name"].startswith("sigma-delta 128") for score in result["scores"])
+
+
+def test_only_too_few_known_words_are_taken_as_not_measured():
+    missing = Missing()
+
+    def fail(error):
+        raise error
+
+    assert missing.attempt("a", lambda: fail(TooFewKnownError("only 0 of 9"))) is None
+    assert missing.reasons == {"a": "only 0 of 9"}
+    with pytest.raises(ValueError, match="another mistake"):
+        missing.attempt("b", lambda: fail(ValueError("another mistake")))
+
+
 def test_eval_without_sets(neuro, trained):
     options = ["--set", "evaluation.pairs=[]", "--set", "evaluation.analogies=", "--limit", 500]
     ended = neuro("embed", "eval", "--model", trained, *options, "--out", "judged", "--quiet")
@@ -229,6 +316,9 @@ def test_info(neuro, trained, random_vectors):
     assert (codes["count"], codes["n_bits"], codes["levels"], codes["words"]) == (6000, 128, [64, 128], True)
     neuro("embed", "index", "--codes", trained / "codes.safetensors", "--out", "i.safetensors")
     assert about("i.safetensors")["count"] == 6000
+    for name, kind in (("model", "model"), ("codes", "codes")):
+        shutil.copy(trained / f"{name}.safetensors", f"{name}.bin")  # told by the header, not by the name
+        assert kind in about(f"{name}.bin")
     vectors = random_vectors(20, edit={4: "qz1 " + " ".join(["0.5"] * 16)})
     assert about(vectors) == {
         "vectors": str(vectors),

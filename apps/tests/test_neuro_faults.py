@@ -84,6 +84,55 @@ def test_new_run_over_an_old_one(neuro, run_copy):
     assert {path: path.stat().st_mtime_ns for path in run_copy.rglob("*")} == before
 
 
+def test_a_branch_over_another_run(neuro, trained, run_copy):
+    before = {path: path.stat().st_mtime_ns for path in run_copy.rglob("*")}
+    for source in (trained, trained / "checkpoints" / "step-00000020"):
+        for more in ([], ["--dry-run"]):
+            refused(neuro("embed", "train", "--resume", source, "--out", "run", *more), "--out run: not empty")
+    assert {path: path.stat().st_mtime_ns for path in run_copy.rglob("*")} == before
+
+
+def test_another_spelling_of_the_same_run(neuro, trained, run_copy):
+    for source, out in (("run", run_copy), (run_copy, "run"), ("run/checkpoints/step-00000020", run_copy)):
+        (run_copy / "model.safetensors").unlink()
+        ended = neuro("embed", "train", "--resume", source, "--out", out)
+        assert ended.code == 0, ended.err
+        assert (run_copy / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
+
+
+def test_a_branch_passes_over_a_damaged_checkpoint(neuro, trained, run_copy, tmp_path):
+    flip(run_copy / "checkpoints" / "step-00000030" / "state.safetensors", -5)
+    ended = neuro("embed", "train", "--resume", "run", "--out", "branch")
+    assert ended.code == 0, ended.err
+    assert "WARNING damaged checkpoint" in ended.err
+    assert "resumed from run/checkpoints/step-00000020" in ended.err
+    for name in ("model.safetensors", "metrics.jsonl"):
+        assert (tmp_path / "branch" / name).read_bytes() == (trained / name).read_bytes()
+    flip(run_copy / "checkpoints" / "step-00000020" / "state.safetensors", -5)
+    refused(neuro("embed", "train", "--resume", "run", "--out", "third"), "every checkpoint is damaged")
+
+
+def test_a_branch_without_its_metrics(neuro, run_copy, tmp_path):
+    (run_copy / "metrics.jsonl").unlink()
+    refused(neuro("embed", "train", "--resume", "run", "--out", "branch"), "run/metrics.jsonl: no lines up to step 30")
+
+
+def test_what_a_killed_writer_left(neuro, random_vectors, small, tmp_path):
+    """It is no run, and it is swept when one begins."""
+    random_vectors(2000)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".partial-model.safetensors-0123abcd").write_bytes(b"half")
+    ended = neuro("embed", "train", "--vectors", "vectors.txt", *small, "--set", "train.steps=3", "--out", "run")
+    assert ended.code == 0, ended.err
+    assert not list((tmp_path / "run").glob(".partial-*"))
+
+
+@pytest.mark.parametrize("command", [["quickstart"], ["embed", "train"], ["embed", "encode", "--model", "run"]])
+def test_one_gpu_for_several_processes(neuro, tmp_path, command):
+    refused(neuro(*command, "--out", "out", "--device", "cuda:0", "--nproc", 2), "--device cuda:0", "--device cuda,")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_run_that_failed_before_training_can_be_begun_again(neuro, random_vectors, small):
     options = ["--vectors", "vectors.txt", *small, "--set", "train.steps=3", "--out", "run"]
     refused(neuro("embed", "train", *options), "vectors.txt")

@@ -108,8 +108,29 @@ def test_resume_into_another_folder(neuro, trained, tmp_path):
     before = sorted((path, path.stat().st_mtime_ns) for path in trained.rglob("*"))
     step = trained / "checkpoints" / "step-00000020"
     assert neuro("embed", "train", "--resume", step, "--out", "branch").code == 0
-    assert (tmp_path / "branch" / "model.safetensors").read_bytes() == (trained / "model.safetensors").read_bytes()
+    same_run(tmp_path / "branch", trained)
     assert sorted((path, path.stat().st_mtime_ns) for path in trained.rglob("*")) == before
+
+
+def test_branch_of_a_finished_run(neuro, trained, tmp_path):
+    """Nothing is left to train: the branch is the run, its metrics included."""
+    assert neuro("embed", "train", "--resume", trained, "--out", "branch").code == 0
+    same_run(tmp_path / "branch", trained)
+
+
+def test_branch_of_an_unfinished_run(neuro, trained, tmp_path):
+    """What is left is trained in the branch; the run it comes from stays unfinished."""
+    run = shutil.copytree(trained, tmp_path / "run")
+    shutil.rmtree(run / "checkpoints" / "step-00000030")
+    for name in ("model.safetensors", "codes.safetensors", "report.html"):
+        (run / name).unlink()
+    lines = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (run / "metrics.jsonl").write_text("".join(line for line in lines if json.loads(line)["step"] <= 20))
+    ended = neuro("embed", "train", "--resume", "run", "--out", "branch")
+    assert ended.code == 0, ended.err
+    assert "resumed from run/checkpoints/step-00000020" in ended.err
+    same_run(tmp_path / "branch", trained)
+    assert not (run / "model.safetensors").exists()
 
 
 def test_two_processes_train_the_same_model(neuro_process, short, trained, tmp_path):

@@ -24,12 +24,14 @@ def resolve(
     file: Path | None = None,
     assignments: Iterable[str] = (),
     base: Path | None = None,
+    inherited: Mapping[str, Any] | None = None,
 ) -> T:
     """The settings that hold.
 
     Args:
         settings: a (nested) frozen dataclass with a default for every field; its `__post_init__`s validate.
-        base: TOML file, over the defaults: the settings of the run that goes on.
+        inherited: dotted key to value, over the defaults: what the run has that a model is of.
+        base: TOML file, over these: the settings of the run that goes on.
         file: TOML file, over the base.
         assignments: "section.key=value", over the file; the value is TOML, or a plain string.
         flags: dotted key to value, over all; None stands for a flag that was not given.
@@ -39,9 +41,10 @@ def resolve(
         FileNotFoundError: no such file.
     """
     known = dict(_leaves(settings))
-    merged: dict[str, Any] = {}
+    # the instance's own defaults: a section's class may have others
+    merged = flat_settings(settings())
     origins: dict[str, str] = {}
-    for key, value, where in _layers(base, file, assignments, flags):
+    for key, value, where in _layers(inherited or {}, base, file, assignments, flags):
         merged[_known(key, known, where)] = value
         origins[key] = where
     return _build(settings, merged, origins)
@@ -65,9 +68,15 @@ def from_toml(settings: type[T], file: Path) -> T:
 
 
 def _layers(
-    base: Path | None, file: Path | None, assignments: Iterable[str], flags: Mapping[str, Any]
+    inherited: Mapping[str, Any],
+    base: Path | None,
+    file: Path | None,
+    assignments: Iterable[str],
+    flags: Mapping[str, Any],
 ) -> Iterator[tuple[str, Any, str]]:
     """Key, value and where it was given, the later over the earlier."""
+    for key, value in inherited.items():
+        yield key, value, "the run's config.toml"
     for path in (base, file):
         for key, value in read_toml(path).items() if path else ():
             yield key, value, str(path)

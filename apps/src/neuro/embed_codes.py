@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 from binemb import BinaryCodes, BinaryIndex, MatryoshkaBinarizer, load_vectors
+from binemb.vectors import detect_format
 from ddp_utils import (
     Checkpoints,
     FileFormatError,
@@ -16,6 +18,7 @@ from ddp_utils import (
     run_on_main,
     setup_logging,
 )
+from safetensors import SafetensorError, safe_open
 
 from neuro.embed_run import open_trained
 from neuro.embed_settings import VectorSettings
@@ -27,8 +30,7 @@ def encode(
     model_path: Path,
     out: Path,
     *,
-    vectors: str | None,
-    limit: int | None,
+    vectors: VectorSettings,
     n_bits: int | None,
     device: str,
     quiet: bool,
@@ -37,7 +39,7 @@ def encode(
     check_writable(out)
     with process_group(device) as world:
         setup_logging(quiet=quiet)
-        run = open_trained(model_path, vectors=VectorSettings(vectors) if vectors else None, limit=limit)
+        run = open_trained(model_path, vectors)
         rows = run.vectors.vectors.tensor_split(world.world_size)[world.rank]
         model = run.model.to(world.device)
         packed = model.encode(rows).packed if len(rows) else torch.zeros(0, model.bits[-1] // 8, dtype=torch.uint8)
@@ -74,15 +76,24 @@ def describe_path(path: Path) -> dict[str, Any]:
         return _describe_run(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file or run folder")
-    if path.suffix == ".safetensors":
-        for describe in (_describe_model, _describe_codes, _describe_index):
-            try:
-                return describe(path)
-            except FileFormatError as error:
-                if "expected a" not in str(error):
-                    raise
-    vectors = load_vectors(str(path))
+    describe = DESCRIBE.get(_format_in_header(path))
+    if describe is not None:
+        return describe(path)
+    vectors = load_vectors(str(path), non_finite="drop")  # counted, not refused: what holds them is asked
     return {"vectors": str(path), "words": len(vectors), "dim": vectors.dim, "dropped": vectors.dropped}
+
+
+def _format_in_header(path: Path) -> str:
+    """The format that a safetensors file of ours names; "" for any other file."""
+    with path.open("rb") as file:
+        if detect_format(file.read(4096)) != "safetensors":
+            return ""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = json.loads((file.metadata() or {}).get("header", "{}"))
+    except (SafetensorError, ValueError, RecursionError) as error:
+        raise FileFormatError(f"{path}: not a readable safetensors file (truncated or damaged): {error}") from error
+    return str(header.get("format", "")) if isinstance(header, dict) else ""
 
 
 def _describe_run(path: Path) -> dict[str, Any]:
@@ -121,3 +132,10 @@ def _describe_codes(path: Path) -> dict[str, Any]:
 def _describe_index(path: Path) -> dict[str, Any]:
     index = BinaryIndex.load(path)
     return {"index": str(path), "count": len(index), "n_bits": index.n_bits, "kind": index.kind}
+
+
+DESCRIBE = {
+    "binemb.matryoshka": _describe_model,
+    "binemb.codes": _describe_codes,
+    "binemb.index": _describe_index,
+}

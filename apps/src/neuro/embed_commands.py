@@ -23,6 +23,7 @@ from neuro.options import (
     Settings,
     TensorBoard,
     Vectors,
+    VectorsSet,
     parse_bits,
 )
 
@@ -50,7 +51,7 @@ def train(
     from neuro.config import resolve
     from neuro.embed_settings import EmbedTrainSettings
     from neuro.output import print_json, print_table, say
-    from neuro.run_folder import own_arguments, plan_run, relaunch, resumed_config
+    from neuro.run_folder import check_processes, own_arguments, plan_run, relaunch, resumed_config
 
     flags = {
         "vectors.source": vectors,
@@ -61,6 +62,7 @@ def train(
     }
     base = resumed_config(out, resume)
     resolved = resolve(EmbedTrainSettings, base=base, file=config, assignments=settings or (), flags=flags)
+    check_processes(nproc, resolved.device)
     if dry_run:
         show_plan("embed-train", resolved, out=out, resume=resume, nproc=nproc, as_json=as_json)
         return
@@ -112,6 +114,7 @@ def encode(
     vectors: Vectors = None,
     limit: Limit = None,
     bits: Annotated[int | None, typer.Option(help="Keep the first BITS bits only.")] = None,
+    settings: VectorsSet = None,
     device: Device = None,
     nproc: Nproc = 1,
     as_json: Json = False,
@@ -120,15 +123,20 @@ def encode(
     """Encode vectors with a trained model; the result does not depend on the number of processes."""
     from ddp_utils import is_launched
 
-    from neuro.run_folder import own_arguments, relaunch
+    from neuro.embed_run import resolve_for_model
+    from neuro.embed_settings import TrainedSettings
+    from neuro.run_folder import check_processes, own_arguments, relaunch
 
+    check_processes(nproc, device or "auto")
+    flags = {"vectors.source": vectors, "vectors.limit": limit}
+    resolved = resolve_for_model(TrainedSettings, model, assignments=settings or (), flags=flags)
     if nproc > 1 and not is_launched():
         relaunch(own_arguments(without=["--nproc"]), nproc=nproc)
     from neuro import embed_codes
     from neuro.output import print_json, say
 
     summary = embed_codes.encode(
-        model, out, vectors=vectors, limit=limit, n_bits=bits, device=device or "auto", quiet=quiet
+        model, out, vectors=resolved.vectors, n_bits=bits, device=device or "auto", quiet=quiet
     )
     if summary is None:
         return
@@ -170,17 +178,24 @@ def search(
     index: Annotated[Path | None, typer.Option("--index", help="An index of `embed index`.")] = None,
     vectors: Vectors = None,
     limit: Limit = None,
+    settings: VectorsSet = None,
     as_json: Json = False,
 ) -> None:
     """Nearest words of a word or of a sum of words; the query's own words are left out."""
     from dataclasses import asdict
 
+    from ddp_utils import setup_logging
+
     from neuro import embed_search
-    from neuro.embed_run import open_trained
-    from neuro.embed_settings import VectorSettings
+    from neuro.embed_run import open_trained, resolve_for_model
+    from neuro.embed_settings import TrainedSettings
     from neuro.output import print_json, print_table
 
-    run = open_trained(model, vectors=VectorSettings(vectors) if vectors else None, limit=limit)
+    setup_logging(quiet=True)
+    flags = {"vectors.source": vectors, "vectors.limit": limit}
+    run = open_trained(
+        model, resolve_for_model(TrainedSettings, model, assignments=settings or (), flags=flags).vectors
+    )
     found = {text: embed_search.search(run, text, k=k, space=space, n_bits=bits, index=index) for text in query}
     if as_json:
         print_json([{"query": text, "answers": [asdict(a) for a in answers]} for text, answers in found.items()])
@@ -206,13 +221,13 @@ def evaluate(
     """Judge a run's codes beside float32, five-bit and sigma-delta: similarity, analogies, recall, reconstruction."""
     from dataclasses import asdict
 
-    from neuro.config import resolve, to_toml
-    from neuro.embed_run import open_trained
+    from neuro.config import to_toml
+    from neuro.embed_run import open_trained, resolve_for_model
     from neuro.embed_settings import EmbedEvalSettings
     from neuro.output import check_writable, print_json, print_table, say
 
     flags = {"vectors.source": vectors, "vectors.limit": limit, "seed": seed}
-    resolved = resolve(EmbedEvalSettings, file=config, assignments=settings or (), flags=flags)
+    resolved = resolve_for_model(EmbedEvalSettings, model, file=config, assignments=settings or (), flags=flags)
     folder = out or (model if model.is_dir() else model.parent)
     check_writable(folder / "eval.html")
     if dry_run:
@@ -227,8 +242,7 @@ def evaluate(
     from neuro.scoreboard import score_notes, score_table
 
     setup_logging(quiet=quiet)
-    chosen = resolved.vectors if resolved.vectors.source else None
-    run = open_trained(model, vectors=chosen, limit=resolved.vectors.limit or None)
+    run = open_trained(model, resolved.vectors)
     result = embed_eval.evaluate(run, resolved.evaluation, seed=resolved.seed, plots=folder / "plots", quiet=quiet)
     report = write_report(
         folder / "eval.html", "neuro embed eval", embed_eval.evaluation_sections(result, resolved.evaluation)

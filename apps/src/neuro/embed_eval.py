@@ -15,7 +15,7 @@ from neuro.embed_run import TrainedRun
 from neuro.embed_settings import EvaluationSettings
 from neuro.plots import cosine_against_agreement, quality_against_bytes, reconstruction_histogram
 from neuro.report import Section
-from neuro.scoreboard import Candidate, Score, candidates, judge, score_notes, score_table
+from neuro.scoreboard import Candidate, Score, candidates, judge, score_notes, score_table, unframed
 
 PAIRS_SHOWN = 300
 
@@ -26,7 +26,7 @@ class Evaluation:
 
     Args:
         scores: one a code.
-        missing: measure to reason for what could not be measured.
+        missing: measure or code to reason for what could not be measured.
         pictures: PNG files.
     """
 
@@ -45,6 +45,7 @@ def evaluate(
         scores, missing = judge(
             found, run.vectors.words, run.prepared_ND, settings, seed=seed, on_done=lambda _: bar.advance()
         )
+    missing |= unframed(run.model.dim, codes.levels) if frames else {}
     pictures = [
         quality_against_bytes(scores, plots / "quality.png", k=settings.k),
         reconstruction_histogram(_reconstruction(found, run.prepared_ND), plots / "reconstruction.png"),

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
-from binemb import BinaryCodes, MatryoshkaBinarizer, WordVectors, load_vectors
+import torch
+from binemb import BinaryCodes, MatryoshkaBinarizer, VectorFileError, WordVectors, load_vectors
 from torch import Tensor
 
 from neuro.config import ConfigError, read_toml, resolve
-from neuro.embed_settings import VectorSettings
+from neuro.embed_settings import TrainedSettings, VectorSettings
 from neuro.run_folder import CODES, CONFIG, MODEL
+
+SAMPLE = 256  # words encoded again to tell another model's codes
+T = TypeVar("T", bound=TrainedSettings)
+log = logging.getLogger("neuro")
 
 
 def read_vectors(settings: VectorSettings) -> WordVectors:
-    """Load the vectors that settings name."""
-    return load_vectors(
-        settings.source,
-        limit=settings.limit or None,
-        duplicates=settings.duplicates,
-        non_finite=settings.non_finite,
-    )
+    """Load the vectors that settings name; what is refused says how the command line would let it pass."""
+    try:
+        return load_vectors(
+            settings.source,
+            limit=settings.limit or None,
+            duplicates=settings.duplicates,
+            non_finite=settings.non_finite,
+        )
+    except VectorFileError as error:
+        said = re.sub(r'\b(duplicates|non_finite)="drop"', r"--set vectors.\1=drop", str(error))
+        raise VectorFileError(said) from error
 
 
 @dataclass(frozen=True)
@@ -45,23 +58,49 @@ class TrainedRun:
 
     @cached_property
     def codes(self) -> BinaryCodes:
-        """Codes of the vocabulary: those beside the model if they are of these words, else encoded anew."""
+        """Codes of the vocabulary: those beside the model if they are of these words and this model, else new ones."""
         stored = self.folder / CODES
         if stored.is_file():
             codes = BinaryCodes.load(stored)
             if codes.words == self.vectors.words and codes.levels == self.model.bits:
-                return codes
+                if torch.equal(codes.packed[:SAMPLE], self.encode_first(SAMPLE).packed):
+                    return codes
+                log.warning("%s: codes of another model or of other vectors; encoding anew", stored)
         codes = self.model.encode(self.vectors.vectors)
         return BinaryCodes(codes.packed, codes.n_bits, codes.levels, self.vectors.words)
 
+    def encode_first(self, n_words: int) -> BinaryCodes:
+        """Codes of the vocabulary's first words, encoded anew."""
+        return self.model.encode(self.vectors.vectors[:n_words])
 
-def open_trained(path: Path, *, vectors: VectorSettings | None = None, limit: int | None = None) -> TrainedRun:
-    """Open a run folder, or a model file with vectors named on the command line.
+
+def resolve_for_model(
+    settings: type[T],
+    path: Path,
+    *,
+    flags: Mapping[str, Any],
+    file: Path | None = None,
+    assignments: Iterable[str] = (),
+) -> T:
+    """Settings over the vectors of the run that a model is of; vectors from elsewhere do not take over its limit.
+
+    Args:
+        settings: as for `resolve`.
+        path: run folder or model file.
+        flags, file, assignments: as for `resolve`.
+    """
+    own = _own_vectors(path)
+    if resolve(settings, flags=flags, file=file, assignments=assignments).vectors.source:
+        own = {key: value for key, value in own.items() if key not in ("vectors.source", "vectors.limit")}
+    return resolve(settings, inherited=own, flags=flags, file=file, assignments=assignments)
+
+
+def open_trained(path: Path, vectors: VectorSettings) -> TrainedRun:
+    """Open a run folder or a model file, with the vectors that settings name.
 
     Args:
         path: run folder or model file.
-        vectors: what replaces the run's own.
-        limit: words to read from them; 0 for all.
+        vectors: what `resolve_for_model` found.
 
     Raises:
         ConfigError: the folder holds no finished run, a bare model comes without vectors, or they do not fit the model.
@@ -75,18 +114,16 @@ def open_trained(path: Path, *, vectors: VectorSettings | None = None, limit: in
     if not model_file.is_file():
         raise ConfigError(f"{path}: no {MODEL} in it: not a run folder, or its training has not finished")
     trained = MatryoshkaBinarizer.load(model_file)
-    if vectors is None:
-        vectors = _own_vectors(folder / CONFIG)
-    found = read_vectors(vectors if limit is None else replace(vectors, limit=limit))
+    if not vectors.source:
+        raise ConfigError(f"{model_file}: no {CONFIG} beside it names the model's vectors; use --vectors")
+    found = read_vectors(vectors)
     if found.dim != trained.dim:
         raise ConfigError(f"{model_file}: is for vectors of {trained.dim} values; {found.source} has {found.dim}")
     return TrainedRun(folder, trained, found)
 
 
-def _own_vectors(config: Path) -> VectorSettings:
-    """The vectors that a run was trained on, whichever command trained it."""
-    if not config.is_file():
-        raise ConfigError(f"{config}: no such file, which would say what the model's vectors are; use --vectors")
-    section = "vectors."
-    own = {key.removeprefix(section): value for key, value in read_toml(config).items() if key.startswith(section)}
-    return resolve(VectorSettings, flags=own)
+def _own_vectors(path: Path) -> dict[str, Any]:
+    """Settings `vectors.*` of the run that a model is of, whichever command trained it; none beside a bare model."""
+    config = (path if path.is_dir() else path.parent) / CONFIG
+    own = read_toml(config) if config.is_file() else {}
+    return {key: value for key, value in own.items() if key.startswith("vectors.")}

@@ -13,6 +13,7 @@ from neuro.config import ConfigError
 from neuro.embed_run import TrainedRun
 
 SearchSpace = Literal["binary", "float"]
+CHECKED = 16  # words that an index must know by their codes
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def search(
         k: how many, >= 1.
         space: "binary" encodes the query and compares bits; "float" compares prepared vectors.
         n_bits: prefix to compare; all bits by default.
-        index: an index that `embed index` made; by default one is built from the run's codes.
+        index: an index that `embed index` made of this run's codes; by default one is built from the run's codes.
 
     Raises:
         ValueError: k, n_bits or the index do not fit; ExpressionError, UnknownWordError: the query does not.
@@ -81,7 +82,21 @@ def _index_to_search(run: TrainedRun, n_bits: int | None, path: Path | None) -> 
         raise ConfigError(
             f"--index {path}: of {index.n_bits} bits, the model has {run.model.bits[-1]}: it is of another run"
         )
+    if index.words is not None:
+        _check_vocabulary(index, run, path)
     return index
+
+
+def _check_vocabulary(index: BinaryIndex, run: TrainedRun, path: Path) -> None:
+    """Refuse an index of other words, or of another model's codes of the same words."""
+    if index.words != run.vectors.words:
+        raise ConfigError(
+            f"--index {path}: of another vocabulary ({len(index)} words, the run has {len(run.vectors)}); give the "
+            "--vectors and --limit that were encoded"
+        )
+    first = run.encode_first(CHECKED).truncate(index.n_bits)
+    if index.search(first, 1).distances.any():  # each stands at distance 0 of its own code
+        raise ConfigError(f"--index {path}: of another model's codes; index the codes of this one")
 
 
 def _pairs(rows: torch.Tensor, values: torch.Tensor) -> list[tuple[int, float]]:

@@ -69,10 +69,16 @@ class EmbedTrainSettings:
 
 
 @dataclass(frozen=True)
-class EmbedEvalSettings:
-    """Settings of `neuro embed eval`; empty vectors.source means those the model was trained on."""
+class TrainedSettings:
+    """Settings of what works on a trained model; empty vectors.source means those the model was trained on."""
 
     vectors: VectorSettings = field(default_factory=lambda: VectorSettings(source=""))
+
+
+@dataclass(frozen=True)
+class EmbedEvalSettings(TrainedSettings):
+    """Settings of `neuro embed eval`."""
+
     seed: int = 0
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
 

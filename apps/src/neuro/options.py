@@ -12,6 +12,10 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="One setting, over the file's: section.key=value. Repeatable.", metavar="KEY=VALUE"),
 ]
+VectorsSet = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="One setting of the vectors: vectors.key=value. Repeatable.", metavar="KEY=VALUE"),
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:i.")]
 Seed = Annotated[int | None, typer.Option(help="Keys everything that is drawn.")]
 Nproc = Annotated[int, typer.Option(help="Processes on this machine, under torchrun.", min=1)]

@@ -39,7 +39,7 @@ def quickstart(
     from neuro.config import resolve
     from neuro.embed_commands import show_plan
     from neuro.embed_settings import QuickstartSettings
-    from neuro.run_folder import own_arguments, plan_run, relaunch, resumed_config
+    from neuro.run_folder import check_processes, own_arguments, plan_run, relaunch, resumed_config
 
     flags = {
         "vectors.source": vectors,
@@ -50,6 +50,7 @@ def quickstart(
     }
     base = resumed_config(out, resume)
     resolved = resolve(QuickstartSettings, base=base, file=config, assignments=settings or (), flags=flags)
+    check_processes(nproc, resolved.device)
     if dry_run:
         show_plan("quickstart", resolved, out=out, resume=resume, nproc=nproc, as_json=as_json)
         return

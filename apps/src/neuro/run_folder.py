@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import logging
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -10,12 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ddp_utils.atomic import TEMPORARY_PREFIX, remove_leftovers
+
 from neuro.config import ConfigError, flat_settings, from_toml, to_toml
 from neuro.output import check_writable
 
 RUNS = Path("runs")
 CONFIG, MODEL, CODES, REPORT = "config.toml", "model.safetensors", "codes.safetensors", "report.html"
 TRAINED = ("vectors.", "bits", "seed", "train.")  # settings that what was trained depends on
+log = logging.getLogger("neuro")
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ def plan_run(command: str, settings: Any, *, out: Path | None, resume: str) -> R
             one; "never" starts a new one; a path is a run folder or a checkpoint in one.
 
     Raises:
-        ConfigError: a new run would overwrite one that stands, or the path holds no run.
+        ConfigError: a new run or a branch would overwrite a run that stands, or the path holds no run.
     """
     if resume not in ("auto", "never"):
         return _plan_from_path(Path(resume), out)
@@ -60,19 +65,37 @@ def plan_run(command: str, settings: Any, *, out: Path | None, resume: str) -> R
 
 def _plan_from_path(path: Path, out: Path | None) -> RunPlan:
     if (path / CONFIG).is_file():
-        return RunPlan(out or path, "auto" if out in (None, path) else str(_newest_checkpoint(path)))
-    if (path / "manifest.json").is_file():
-        return RunPlan(out or path.resolve().parent.parent, str(path))
-    raise ConfigError(f"--resume {path}: expected auto, never, a run folder or a checkpoint folder")
+        run, checkpoint = path, None
+    elif (path / "manifest.json").is_file():
+        run, checkpoint = _run_of(path), path
+    else:
+        raise ConfigError(f"--resume {path}: expected auto, never, a run folder or a checkpoint folder")
+    if out is None or out.resolve() == run.resolve():
+        return RunPlan(out or run, "auto" if checkpoint is None else str(checkpoint))
+    check_writable(out / CONFIG)
+    if _holds_work(out):
+        raise ConfigError(f"--out {out}: not empty; go on there with --resume auto or branch into another folder")
+    return RunPlan(out, str(checkpoint or _newest_checkpoint(run)))
+
+
+def _run_of(checkpoint: Path) -> Path:
+    """The run folder that a checkpoint lies in."""
+    return checkpoint.resolve().parent.parent
 
 
 def _newest_checkpoint(run: Path) -> Path:
-    from ddp_utils import Checkpoints
+    from ddp_utils import CheckpointError, Checkpoints, verify_checkpoint
 
     checkpoints = Checkpoints(run / "checkpoints")
-    if not checkpoints.steps():
-        raise ConfigError(f"--resume {run}: this run has no checkpoint yet")
-    return checkpoints.path(checkpoints.steps()[-1])
+    for step in reversed(checkpoints.steps()):
+        try:
+            verify_checkpoint(checkpoints.path(step))
+        except CheckpointError as error:
+            log.warning("damaged checkpoint: %s", error)
+        else:
+            return checkpoints.path(step)
+    state = "every checkpoint is damaged" if checkpoints.steps() else "this run has no checkpoint yet"
+    raise ConfigError(f"--resume {run}: {state}; name another run or checkpoint")
 
 
 def _new_folder(command: str) -> Path:
@@ -89,7 +112,8 @@ def _holds_work(folder: Path) -> bool:
     if not folder.is_dir():
         return False
     beginning = {CONFIG, "env.json", ".lock", "metrics.jsonl"}
-    return any(path.name not in beginning for path in folder.iterdir())
+    names = (path.name for path in folder.iterdir())
+    return any(name not in beginning and not name.startswith(TEMPORARY_PREFIX) for name in names)
 
 
 def _same_settings(settings: Any, folder: Path) -> bool:
@@ -106,7 +130,7 @@ def resumed_config(out: Path | None, resume: str) -> Path | None:
     if resume == "never":
         return None
     path = None if resume == "auto" else Path(resume)
-    named = [out] if path is None else [path, path.resolve().parent.parent]
+    named = [out] if path is None else [path, _run_of(path)]
     return next((folder / CONFIG for folder in named if folder and (folder / CONFIG).is_file()), None)
 
 
@@ -133,9 +157,33 @@ def _open_run(plan: RunPlan, settings: Any) -> None:
 
     check_goes_on(plan, settings)
     plan.folder.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(plan.folder)
+    if plan.resume not in (None, "auto"):
+        _carry_metrics(Path(plan.resume), plan.folder)
     with atomic_file(plan.folder / CONFIG) as temporary:
         temporary.write_text(to_toml(settings), encoding="utf-8")
     write_environment(plan.folder)
+
+
+def _carry_metrics(checkpoint: Path, folder: Path) -> None:
+    """Give a branch the metrics of the run it comes from, up to the checkpoint's step.
+
+    Raises:
+        ConfigError: there are none; CheckpointError: the checkpoint is damaged.
+    """
+    from ddp_utils import atomic_file, read_metrics, verify_checkpoint
+
+    source = _run_of(checkpoint)
+    if source == folder.resolve():
+        return
+    last = verify_checkpoint(checkpoint)["step"]
+    lines = [line for line in read_metrics(source) if line.get("step", 0) <= last]
+    if not lines:
+        raise ConfigError(
+            f"{source / 'metrics.jsonl'}: no lines up to step {last}; --resume a checkpoint in its own run"
+        )
+    with atomic_file(folder / "metrics.jsonl") as temporary:
+        temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
 @contextlib.contextmanager
@@ -160,6 +208,18 @@ def running(plan: RunPlan, settings: Any) -> Iterator[None]:
             yield
         except KeyboardInterrupt:
             raise Stopped(f"stopped by a signal; resume with --resume auto --out {plan.folder}") from None
+
+
+def check_processes(nproc: int, device: str) -> None:
+    """Refuse one named GPU for several processes.
+
+    Raises:
+        ConfigError: the device is cuda:i and nproc more than 1.
+    """
+    if nproc > 1 and device.startswith("cuda:"):
+        raise ConfigError(
+            f"--device {device}: one GPU is not shared by --nproc {nproc} processes; use --device cuda, a GPU for each"
+        )
 
 
 def relaunch(arguments: Sequence[str], *, nproc: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from binemb import (
     BinaryCodes,
     FiveBit,
     MatryoshkaBinarizer,
+    TooFewKnownError,
     evaluate_analogy,
     evaluate_neighbours,
     evaluate_similarity,
@@ -88,7 +89,7 @@ class Missing:
         """The measure's result, or None after noting why there is none."""
         try:
             return measure()
-        except ValueError as error:  # too few of the set's words are known, or too few words for k neighbours
+        except TooFewKnownError as error:
             self.reasons[name] = str(error)
             return None
 
@@ -138,6 +139,15 @@ def candidates(
             fixed = nbytes(model.preparation) + nbytes(quantizer)
             found.append(Candidate(name, bits.shape[1], decoded, decoded, fixed))
     return found
+
+
+def unframed(dim: int, levels: Iterable[int]) -> dict[str, str]:
+    """Name to reason of the sigma-delta codes that `candidates` leaves out: a frame has no fewer vectors than axes."""
+    return {
+        f"sigma-delta {level}": f"sigma-delta {level}: its frame needs at least {dim} bits for {dim} dimensions"
+        for level in levels
+        if level < dim
+    }
 
 
 def judge(

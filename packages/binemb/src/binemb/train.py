@@ -69,6 +69,18 @@ def losses_per_group(model: MatryoshkaBinarizer, y_GMD: Tensor, weights: LossWei
     return {"loss": total / len(model.bits), **figures}
 
 
+def parameter_groups(model: MatryoshkaBinarizer) -> list[dict[str, Any]]:
+    """Parameters with the scale of their steps: Adam moves every entry by about the learning rate, whatever its size.
+
+    The projection's entries are about 1; a decoder's, fitted by least squares, are far smaller the more bits it has,
+    and steps of the same length would undo the fit.
+    """
+    groups: list[dict[str, Any]] = [{"params": [model.weight_BD, model.bias_B], "scale": 1.0}]
+    for decoder in model.decoders:
+        groups.append({"params": [decoder], "scale": max(float(decoder.detach().square().mean().sqrt()), 1e-6)})
+    return groups
+
+
 def split_held_out(n: int, config: TrainConfig, *, seed: int) -> tuple[Tensor, Tensor]:
     """Row numbers to train on and to validate on (whole groups, at least one), drawn once for a seed.
 
@@ -137,7 +149,7 @@ def train_binarizer(
     held_out_GMD = prepared_ND[held_out_rows.to(device)].view(-1, config.group, model.dim)
 
     parameters = list(model.parameters())
-    optimizer = torch.optim.Adam(parameters, lr=config.learning_rate)
+    optimizer = torch.optim.Adam(parameter_groups(model))
     precision = Precision(config.precision, device)
     stopping = EarlyStopping(config.patience)
     budget = BadBatchBudget(config.bad_batches)
@@ -199,7 +211,7 @@ def train_binarizer(
             if not budget.should_skip(bad, ids=rows.tolist() if bad else ()):
                 all_reduce_gradients(parameters)
                 for group in optimizer.param_groups:
-                    group["lr"] = learning_rate_at(sampler.step, config)
+                    group["lr"] = learning_rate_at(sampler.step, config) * group["scale"]
                 precision.unscale(optimizer)
                 precision.step(optimizer, parameters, clip=config.clip_norm)
             sampler.advance()

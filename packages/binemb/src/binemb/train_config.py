@@ -52,7 +52,7 @@ class TrainConfig:
     global_batch: int = 2048
     group: int = 256
     micro_batch: int = 0
-    learning_rate: float = 0.005
+    learning_rate: float = 0.01
     clip_norm: float = 10.0
     components: int = 2
     held_out: float = 0.02
