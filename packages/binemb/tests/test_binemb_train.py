@@ -130,7 +130,7 @@ def test_another_run_is_not_resumed(tmp_path):
     x = clustered()
     train_binarizer(x, LEVELS, replace(SMALL, steps=2), run_folder=tmp_path)
     changed = [
-        (x, LEVELS, replace(SMALL, steps=2, learning_rate=0.01), 0, "config"),
+        (x, LEVELS, replace(SMALL, steps=2, learning_rate=0.02), 0, "config"),
         (x, LEVELS, replace(SMALL, steps=2, weights=LossWeights(similarity=1)), 0, "config"),
         (x, (8, 16), replace(SMALL, steps=2), 0, "bits"),
         (x, LEVELS, replace(SMALL, steps=2), 1, "seed"),
@@ -293,3 +293,12 @@ def test_the_learning_rate_rises_then_falls_to_zero():
     assert all(a > b for a, b in pairwise(rates[20:]))
     assert rates[110] == pytest.approx(0.25)
     assert rates[200] == pytest.approx(0, abs=1e-12)
+
+
+def test_training_gains_from_the_first_step_on(glove, tmp_path):
+    """Default learning rate on real vectors: every validation is below the one before, the untrained model's first."""
+    config = TrainConfig(steps=100, global_batch=1024, group=128, validate_every=25)
+    train_binarizer(glove.vectors, (128, 256), config, run_folder=tmp_path)
+    figures = [line["loss"] for line in read_metrics(tmp_path)]
+    assert len(figures) == 5
+    assert all(later < earlier for earlier, later in pairwise(figures))
