@@ -18,17 +18,24 @@ if TYPE_CHECKING:
 STYLE = {"binary": ("o", "tab:blue"), "sigma-delta": ("s", "tab:orange"), "five-bit": ("^", "tab:green")}
 
 
-def _figure(columns: int, *, height: float = 3.6) -> tuple[Figure, list[Axes]]:
+def _figure(panels: int, *, height: float = 3.6) -> tuple[Figure, list[Axes]]:
+    """A figure of several panels, at most three beside each other."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(1, columns, figsize=(4.6 * columns, height), layout="constrained", squeeze=False)
-    for axis in axes[0]:
+    columns = min(panels, 3)
+    rows = -(-panels // columns)
+    size = (4.6 * columns, height * rows)
+    figure, grid = plt.subplots(rows, columns, figsize=size, layout="constrained", squeeze=False)
+    for spare in grid.flat[panels:]:
+        spare.set_visible(False)
+    axes = list(grid.flat[:panels])
+    for axis in axes:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25)
-    return figure, list(axes[0])
+    return figure, axes
 
 
 def _save(figure: Figure, path: Path) -> Path:
