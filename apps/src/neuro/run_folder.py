@@ -202,9 +202,9 @@ def running(plan: RunPlan, settings: Any) -> Iterator[None]:
     from ddp_utils import Stopped, lock_run_folder, run_on_main
 
     with contextlib.ExitStack() as held:
-        run_on_main(lambda: held.enter_context(lock_run_folder(plan.folder)))
-        run_on_main(_open_run, plan, settings)
         try:
+            run_on_main(lambda: held.enter_context(lock_run_folder(plan.folder)))
+            run_on_main(_open_run, plan, settings)
             yield
         except KeyboardInterrupt:
             raise Stopped(f"stopped by a signal; resume with --resume auto --out {plan.folder}") from None
