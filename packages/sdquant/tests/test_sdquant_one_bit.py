@@ -1,4 +1,3 @@
-import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -198,22 +197,6 @@ def test_module_passes_gradient_straight_through_and_stops_it_where_clipped() ->
     (q * weight).sum().backward()
     assert y.grad is not None
     assert y.grad.tolist() == [1.0, 2.0, 0.0, 0.0]
-
-
-def test_kernels_name_what_runs() -> None:
-    assert sd.kernels.in_use("cpu") == {"sigma_delta": "numba", "fwht": "numba"}
-    assert sd.kernels.in_use("cuda:0") == {"sigma_delta": "torch reference", "fwht": "torch reference"}
-
-
-def test_without_numba_the_reference_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    y = uniform(4, 50, limit=0.5, seed=4)
-    expected = sd.sigma_delta(y, 3)
-    monkeypatch.setattr("sdquant.kernels._has_numba", lambda: False)
-    monkeypatch.setattr(cpu, "sigma_delta", None)
-    assert set(sd.kernels.in_use().values()) == {"torch reference"}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert torch.equal(sd.sigma_delta(y, 3), expected)
 
 
 @pytest.mark.gpu

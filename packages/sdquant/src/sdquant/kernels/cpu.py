@@ -28,6 +28,7 @@ with warnings.catch_warnings():
 _TILE_ROWS = 32
 _TILE_STEPS = 64
 _RING_STEPS = 32  # a power of two beyond the largest lag, 25
+_TILE_ELEMENTS = 4096  # rows of a tile stay in the first-level cache between passes
 _ELEMENTS_WORTH_A_THREAD = 1 << 16
 _READY: set[tuple[Any, ...]] = set()
 
@@ -80,54 +81,79 @@ def _sigma_delta_rows(y_NM, lags, coefficients, q_NM, v_NM, states, first, last)
 
 
 @_jit
-def _fwht_small(x, y, start, size, scale):
-    end = start + size
-    for i in range(start, end):
-        y[i] = scale * x[i]
-    span = 1
-    while span < size:
-        for i in range(start, end, 2 * span):
-            for j in range(i, i + span):
-                a = y[j]
-                b = y[j + span]
-                y[j] = a + b
-                y[j + span] = a - b
-        span *= 2
+def _fwht_small(x, y, start, stride, n_rows, size, scale):
+    for row_start in range(start, start + n_rows * stride, stride):
+        end = row_start + size
+        for i in range(row_start, end):
+            y[i] = scale * x[i]
+        span = 1
+        while span < size:
+            for i in range(row_start, end, 2 * span):
+                for j in range(i, i + span):
+                    a = y[j]
+                    b = y[j + span]
+                    y[j] = a + b
+                    y[j + span] = a - b
+            span *= 2
 
 
 @_jit
-def _fwht_block(x, y, start, size, scale):
-    end = start + size
-    if size < simd.WIDTH:
-        _fwht_small(x, y, start, size, scale)
-        return
-    if size < 4 * simd.WIDTH:
-        span = simd.WIDTH
-        for i in range(start, end, simd.WIDTH):
-            simd.first_four_stages(x, y, i, scale)  # pyright: ignore[reportCallIssue]
-    else:
-        span = 4 * simd.WIDTH
-        for i in range(start, end, 4 * simd.WIDTH):
-            simd.first_six_stages(x, y, i, scale)  # pyright: ignore[reportCallIssue]
-    while 4 * span <= size:
-        for i in range(start, end, 4 * span):
-            for j in range(i, i + span, simd.WIDTH):
-                simd.two_stages(y, j, span)  # pyright: ignore[reportCallIssue]
-        span *= 4
-    if span < size:
-        for j in range(start, start + span, simd.WIDTH):
-            simd.one_stage(y, j, span)  # pyright: ignore[reportCallIssue]
+def _fwht_first(x, y, start, stride, n_rows, size, scale):
+    """Scale, and the stages whose spans are below 16 vectors; returns the span that comes next."""
+    lanes = simd.VECTOR_BYTES // x.itemsize
+    n_vectors = min(size // lanes, simd.MOST_VECTORS)
+    for row_start in range(start, start + n_rows * stride, stride):
+        if n_vectors == 1:
+            simd.first_1(x, y, row_start, scale)
+        elif n_vectors == 2:
+            simd.first_2(x, y, row_start, scale)
+        elif n_vectors == 4:
+            simd.first_4(x, y, row_start, scale)
+        elif n_vectors == 8:
+            simd.first_8(x, y, row_start, scale)
+        else:
+            for i in range(row_start, row_start + size, n_vectors * lanes):
+                simd.first_16(x, y, i, scale)
+    return n_vectors * lanes
+
+
+@_jit
+def _fwht_wider(y, start, stride, n_rows, size, span):
+    """The stages from `span` up, in place, up to four at a time."""
+    lanes = simd.VECTOR_BYTES // y.itemsize
+    while span < size:
+        n_vectors = min(size // span, simd.MOST_VECTORS)
+        for row_start in range(start, start + n_rows * stride, stride):
+            for i in range(row_start, row_start + size, n_vectors * span):
+                for j in range(i, i + span, lanes):
+                    if n_vectors == 2:
+                        simd.next_2(y, j, span)
+                    elif n_vectors == 4:
+                        simd.next_4(y, j, span)
+                    elif n_vectors == 8:
+                        simd.next_8(y, j, span)
+                    else:
+                        simd.next_16(y, j, span)
+        span *= n_vectors
 
 
 @_jit
 def _fwht_rows(x_ND, blocks, scales, out_ND, first, last):
+    stride = x_ND.shape[1]
     x = x_ND.reshape(-1)
     y = out_ND.reshape(-1)
-    for row in range(first, last):
-        start = row * x_ND.shape[1]
+    n_tile = max(1, _TILE_ELEMENTS // stride)
+    for row in range(first, last, n_tile):
+        n_rows = min(n_tile, last - row)
+        start = row * stride
         for b in range(len(blocks)):
-            _fwht_block(x, y, start, blocks[b], scales[b])
-            start += blocks[b]
+            size = blocks[b]
+            if size < simd.VECTOR_BYTES // x.itemsize:
+                _fwht_small(x, y, start, stride, n_rows, size, scales[b])
+            else:
+                span = _fwht_first(x, y, start, stride, n_rows, size, scales[b])
+                _fwht_wider(y, start, stride, n_rows, size, span)
+            start += size
 
 
 def _compile_before_threads(compiled: Any, arguments: tuple[Any, ...]) -> None:

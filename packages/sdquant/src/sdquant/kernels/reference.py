@@ -1,6 +1,6 @@
 """Plain-torch form of every kernel: the definition that the compiled ones must equal bit for bit.
 
-Shapes: N rows, M time steps, D dimensions.
+Shapes: N rows, M time steps, D dimensions; K inputs and O outputs of a linear layer, B packed bytes a row of weights.
 """
 
 from __future__ import annotations
@@ -46,3 +46,25 @@ def fwht(x_ND: Tensor, blocks: tuple[int, ...]) -> Tensor:
             span *= 2
         done.append(x_NB.reshape(len(x_ND), size))
     return torch.cat(done, dim=1)
+
+
+def int8_activations(x_NK: Tensor) -> tuple[Tensor, Tensor]:
+    """scale = max |x| / 127, values = round(x / scale), halves to even; see `sdquant.kernels.int8_activations`."""
+    import torch
+
+    scale_N1 = x_NK.abs().amax(1, keepdim=True) / 127
+    scale_N1 = torch.where(scale_N1 < torch.inf, scale_N1, torch.nan)
+    # a scale that underflows to 0 gives 0 / 0
+    ratio_NK = torch.where(scale_N1 > 0, x_NK / scale_N1, 0.0)
+    return ratio_NK.round().clamp(-127, 127).to(torch.int8), scale_N1
+
+
+def ternary_linear(x_NK: Tensor, packed_OB: Tensor, places: tuple[int, ...]) -> Tensor:
+    """Unpack byte // place % base - 1 and multiply, in floats that hold every sum exactly."""
+    import torch
+
+    exact = torch.float32 if 127 * x_NK.shape[1] < 1 << 24 else torch.float64
+    places_P = torch.tensor(places, dtype=torch.uint8, device=packed_OB.device)
+    trits_OBP = (packed_OB[:, :, None] // places_P % places[1]).to(exact) - 1
+    trits_OK = trits_OBP.reshape(len(packed_OB), -1)[:, : x_NK.shape[1]]
+    return (x_NK.to(exact) @ trits_OK.T).to(torch.int32)

@@ -1,7 +1,8 @@
-"""Walsh-Hadamard butterflies on 16 neighbours at once, as LLVM vector code for numba.
+"""Walsh-Hadamard butterflies on whole vector registers, as LLVM vector code for numba.
 
-numba leaves loops of 16 steps scalar, and they are where a transform spends its time. LLVM lowers the 16-wide vectors
-to what the machine has.
+A vector is 64 bytes of neighbours (16 float32 or 8 float64); LLVM lowers it to what the machine has. Stages of spans
+within a vector cost one shuffle and one fused multiply-add each; stages of wider spans pair whole vectors, which stay
+in registers for up to four stages.
 """
 
 from __future__ import annotations
@@ -9,16 +10,21 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-WIDTH = 16
+VECTOR_BYTES = 64
+MOST_VECTORS = 16
 
 
 def _vector_pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     data = context.make_array(array_type)(context, builder, array).data
-    element = context.get_value_type(array_type.dtype)
-    return builder.bitcast(builder.gep(data, [index]), ir.VectorType(element, WIDTH).as_pointer())
+    vector = ir.VectorType(context.get_value_type(array_type.dtype), _lanes(array_type))
+    return builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
+
+
+def _lanes(array_type: Any) -> int:
+    return VECTOR_BYTES * 8 // array_type.dtype.bitwidth
 
 
 def _alignment(array_type: Any) -> int:
@@ -27,97 +33,91 @@ def _alignment(array_type: Any) -> int:
 
 
 def _shuffle(builder: Any, a: Any, b: Any, lanes: list[int]) -> Any:
-    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), lanes))
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))
 
 
-def _radix4(builder: Any, v: list[Any]) -> tuple[Any, Any, Any, Any]:
-    a, b = builder.fadd(v[0], v[1]), builder.fsub(v[0], v[1])
-    c, d = builder.fadd(v[2], v[3]), builder.fsub(v[2], v[3])
-    return builder.fadd(a, c), builder.fadd(b, d), builder.fsub(a, c), builder.fsub(b, d)
+def _broadcast(builder: Any, vector_type: Any, value: Any) -> Any:
+    one = builder.insert_element(ir.Constant(vector_type, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
+    return _shuffle(builder, one, one, [0] * vector_type.count)
 
 
-def _scaled_transform(builder: Any, v: Any, factor: Any) -> Any:
-    """Spans 1, 2, 4 and 8 within one vector: each lane meets its partner by a shuffle."""
-    zero = ir.Constant(ir.IntType(32), 0)
-    one = builder.insert_element(ir.Constant(v.type, ir.Undefined), factor, zero)
-    v = builder.fmul(v, _shuffle(builder, one, one, [0] * WIDTH))
-    for span in (1, 2, 4, 8):
-        other = _shuffle(builder, v, v, [i ^ span for i in range(WIDTH)])
-        total, difference = builder.fadd(v, other), builder.fsub(other, v)
-        v = _shuffle(builder, total, difference, [i + WIDTH if i & span else i for i in range(WIDTH)])
+def _stages_within(builder: Any, v: Any) -> Any:
+    """Spans below the number of lanes: each lane meets its partner by a shuffle.
+
+    A product with +-1 is exact, so fused or not, v * (+-1) + partner equals partner + v or partner - v bit for bit.
+    """
+    bits = 32 if isinstance(v.type.element, ir.FloatType) else 64
+    multiply_add = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(v.type, [v.type] * 3), f"llvm.fmuladd.v{v.type.count}f{bits}"
+    )
+    span = 1
+    while span < v.type.count:
+        partner = _shuffle(builder, v, v, [i ^ span for i in range(v.type.count)])
+        signs = ir.Constant(v.type, [-1.0 if i & span else 1.0 for i in range(v.type.count)])
+        v = builder.call(multiply_add, [v, signs, partner])
+        span *= 2
     return v
 
 
-# Each intrinsic declares its types and gives the code to emit; numba supplies the first argument of both.
+def _stages_across(builder: Any, vectors: list[Any]) -> list[Any]:
+    """Spans of whole vectors, from neighbours up."""
+    span = 1
+    while span < len(vectors):
+        low = [k for k in range(len(vectors)) if not k & span]
+        for k in low:
+            a, b = vectors[k], vectors[k + span]
+            vectors[k], vectors[k + span] = builder.fadd(a, b), builder.fsub(a, b)
+        span *= 2
+    return vectors
 
 
-@intrinsic
-def first_four_stages(typing_context, x, y, index, scale):  # noqa: ARG001
-    """Write the transform of scale * x[index : index + 16] to the same place in y: spans 1 to 8."""
-
-    def code(context, builder, signature, arguments):
-        x_value, y_value, at, factor = arguments
-        align = _alignment(signature.args[0])
-        source = _vector_pointer(context, builder, signature.args[0], x_value, at)
-        target = _vector_pointer(context, builder, signature.args[1], y_value, at)
-        builder.store(_scaled_transform(builder, builder.load(source, align=align), factor), target, align=align)
-        return context.get_dummy_value()
-
-    return types.void(x, y, index, scale), code
+# An intrinsic declares its types and gives the code to emit; numba supplies the first argument of both.
 
 
-@intrinsic
-def first_six_stages(typing_context, x, y, index, scale):  # noqa: ARG001
-    """Write the transform of scale * x[index : index + 64] to the same place in y: spans 1 to 32."""
+def _first_stages(n_vectors: int) -> Any:
+    """Make f(x, y, index, scale): write the transform of that many neighbouring vectors of scale * x to y."""
 
-    def code(context, builder, signature, arguments):
-        x_value, y_value, at, factor = arguments
-        align = _alignment(signature.args[0])
-        targets, v = [], []
-        for _ in range(4):
-            source = _vector_pointer(context, builder, signature.args[0], x_value, at)
-            targets.append(_vector_pointer(context, builder, signature.args[1], y_value, at))
-            v.append(_scaled_transform(builder, builder.load(source, align=align), factor))
-            at = builder.add(at, ir.Constant(at.type, WIDTH))
-        for target, result in zip(targets, _radix4(builder, v), strict=True):
-            builder.store(result, target, align=align)
-        return context.get_dummy_value()
+    @intrinsic
+    def first_stages(typing_context, x, y, index, scale):  # noqa: ARG001
+        def code(context, builder, signature, arguments):
+            x_value, y_value, at, factor = arguments
+            align = _alignment(signature.args[0])
+            targets, vectors = [], []
+            for _ in range(n_vectors):
+                v = builder.load(_vector_pointer(context, builder, signature.args[0], x_value, at), align=align)
+                vectors.append(_stages_within(builder, builder.fmul(v, _broadcast(builder, v.type, factor))))
+                targets.append(_vector_pointer(context, builder, signature.args[1], y_value, at))
+                at = builder.add(at, ir.Constant(at.type, _lanes(signature.args[0])))
+            for target, result in zip(targets, _stages_across(builder, vectors), strict=True):
+                builder.store(result, target, align=align)
+            return context.get_dummy_value()
 
-    return types.void(x, y, index, scale), code
+        return types.void(x, y, index, scale), code
 
-
-@intrinsic
-def two_stages(typing_context, y, index, span):  # noqa: ARG001
-    """Transform y[index + j + k * span] over k in 0..3 in place, for the 16 neighbours j."""
-
-    def code(context, builder, signature, arguments):
-        value, at, step = arguments
-        align = _alignment(signature.args[0])
-        pointers, v = [], []
-        for _ in range(4):
-            pointer = _vector_pointer(context, builder, signature.args[0], value, at)
-            pointers.append(pointer)
-            v.append(builder.load(pointer, align=align))
-            at = builder.add(at, step)
-        for pointer, result in zip(pointers, _radix4(builder, v), strict=True):
-            builder.store(result, pointer, align=align)
-        return context.get_dummy_value()
-
-    return types.void(y, index, span), code
+    return first_stages
 
 
-@intrinsic
-def one_stage(typing_context, y, index, span):  # noqa: ARG001
-    """Transform y[index + j + k * span] over k in 0..1 in place, for the 16 neighbours j."""
+def _next_stages(n_vectors: int) -> Any:
+    """Make f(y, index, span): transform that many vectors, span elements apart, in place."""
 
-    def code(context, builder, signature, arguments):
-        value, at, step = arguments
-        align = _alignment(signature.args[0])
-        low = _vector_pointer(context, builder, signature.args[0], value, at)
-        high = _vector_pointer(context, builder, signature.args[0], value, builder.add(at, step))
-        a, b = builder.load(low, align=align), builder.load(high, align=align)
-        builder.store(builder.fadd(a, b), low, align=align)
-        builder.store(builder.fsub(a, b), high, align=align)
-        return context.get_dummy_value()
+    @intrinsic
+    def next_stages(typing_context, y, index, span):  # noqa: ARG001
+        def code(context, builder, signature, arguments):
+            value, at, step = arguments
+            align = _alignment(signature.args[0])
+            pointers = []
+            for _ in range(n_vectors):
+                pointers.append(_vector_pointer(context, builder, signature.args[0], value, at))
+                at = builder.add(at, step)
+            vectors = [builder.load(pointer, align=align) for pointer in pointers]
+            for pointer, result in zip(pointers, _stages_across(builder, vectors), strict=True):
+                builder.store(result, pointer, align=align)
+            return context.get_dummy_value()
 
-    return types.void(y, index, span), code
+        return types.void(y, index, span), code
+
+    return next_stages
+
+
+first_1, first_2, first_4, first_8, first_16 = map(_first_stages, (1, 2, 4, 8, 16))
+next_2, next_4, next_8, next_16 = map(_next_stages, (2, 4, 8, 16))

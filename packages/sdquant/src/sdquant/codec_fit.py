@@ -1,0 +1,96 @@
+"""Fit a codec to a byte budget that counts the codec's file and the codes' file.
+
+Shapes: N rows, U distinct rows, D dimensions.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from sdquant.additive import AdditiveCodebooks, fit_codebooks
+from sdquant.codec_codes import CodecCodes
+from sdquant.codec_decoder import Decoder
+from sdquant.codec_escape import encode_vocabulary
+from sdquant.codec_input import Joining, Parts, distinct_rows
+from sdquant.codec_plan import CodecPlan, CompressionError, block_edges, plan_codec, symbols_of_blocks
+from sdquant.refinement import refinement_bytes, train_refinement
+
+if TYPE_CHECKING:
+    from sdquant.codec import Codec, CodecConfig
+
+log = logging.getLogger(__name__)
+
+
+def fit_codec(
+    make: type[Codec], x: Parts, compression: float, config: CodecConfig, seed: int
+) -> tuple[Codec, CodecCodes]:
+    """Fit, verify, count; with fewer symbols again while the bytes are too many. See `Codec.fit`."""
+    joining = Joining.fit(x, config.metric, config.weights)
+    joined_ND = joining.join(x)
+    first_U, group_N = distinct_rows(joined_ND)
+    rows_UD = joined_ND[first_U.to(joined_ND.device)]
+    plan = plan_codec(
+        len(group_N),
+        len(first_U),
+        joining.dim,
+        compression,
+        extra_bytes=refinement_bytes(joining.dim) if config.refinement else 0,
+        bits_per_symbol=config.bits_per_symbol,
+    )
+    n_symbols, least = plan.n_symbols, math.inf
+    while True:
+        log.info("codec: %d symbols of %d bits, %d rows", n_symbols, plan.bits_per_symbol, len(group_N))
+        decoder = _fit_decoder(rows_UD, replace(plan, n_symbols=n_symbols), config, seed)
+        decoder, codes = encode_vocabulary(decoder, rows_UD, group_N, restarts=config.restarts, verify=True, grow=True)
+        codec = make(joining, decoder, config, compression)
+        codes = codes.of_codec(codec.codec_id)
+        total = file_bytes(codec) + file_bytes(codes)
+        if total <= plan.budget_bytes:
+            return codec, codes
+        excess = total - plan.budget_bytes
+        log.info("codec: %d bytes, %d too many", total, excess)
+        fewer = max(1, math.ceil(8 * excess / (len(group_N) * plan.bits_per_symbol)))
+        if total >= least or n_symbols - fewer < plan.n_blocks:
+            reached = 4 * joining.dim * len(group_N) / min(total, least)
+            raise CompressionError(
+                f"compression={compression:g} was not reached: with every vector found again it is {reached:.1f} at "
+                f"best ({codes.n_escapes:,} of {len(group_N):,} rows took more bits)"
+            )
+        least, n_symbols = total, n_symbols - fewer
+
+
+def _fit_decoder(rows_UD: Tensor, plan: CodecPlan, config: CodecConfig, seed: int) -> Decoder:
+    mean_D = rows_UD.double().mean(dim=0).half()
+    if not bool(torch.isfinite(mean_D).all()):
+        raise ValueError("x: the mean is beyond 65,504; scale the vectors down")
+    x_UD = rows_UD - mean_D.float()
+    variance = x_UD.double().square().mean(dim=0).tolist()
+    edges = block_edges(len(variance), plan.n_blocks)
+    counts = symbols_of_blocks(variance, plan.n_symbols, plan.bits_per_symbol, plan.n_blocks)
+    blocks: list[AdditiveCodebooks] = []
+    for (start, stop), count in zip(edges, counts, strict=True):
+        part = x_UD[:, start:stop].contiguous()
+        codebooks, _ = fit_codebooks(part, count, 1 << plan.bits_per_symbol, rounds=config.rounds, seed=seed)
+        blocks.append(codebooks)
+    decoder = Decoder(mean_D, tuple(blocks), None, ())
+    if not config.refinement:
+        return decoder
+    decoded_UD = decoder.decode(decoder.encode(x_UD, config.restarts))
+    refinement = train_refinement(decoded_UD, x_UD, steps=config.refinement_steps, seed=seed)
+    return Decoder(mean_D, tuple(blocks), refinement, ())
+
+
+def file_bytes(saved: Codec | CodecCodes) -> int:
+    """Bytes of the file that save() writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "file")
+        saved.save(path)
+        return path.stat().st_size
