@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from ddp_utils import keyed_generator
 from torch import Tensor
 
 from sdquant.additive import AdditiveCodebooks, fit_codebooks
@@ -26,6 +27,9 @@ from sdquant.refinement import refinement_bytes, train_refinement
 if TYPE_CHECKING:
     from sdquant.codec import Codec, CodecConfig
 
+_TRIAL_ROWS = 30_000
+_TRIAL_ROUNDS = 10
+
 log = logging.getLogger(__name__)
 
 
@@ -37,7 +41,7 @@ def fit_codec(
     joined_ND = joining.join(x)
     first_U, group_N = distinct_rows(joined_ND)
     rows_UD = joined_ND[first_U.to(joined_ND.device)]
-    plan = plan_codec(
+    plans = plan_codec(
         len(group_N),
         len(first_U),
         joining.dim,
@@ -45,9 +49,16 @@ def fit_codec(
         extra_bytes=refinement_bytes(joining.dim) if config.refinement else 0,
         bits_per_symbol=config.bits_per_symbol,
     )
+    plan = _best_of(plans, rows_UD, config, seed)
     n_symbols, least = plan.n_symbols, math.inf
     while True:
-        log.info("codec: %d symbols of %d bits, %d rows", n_symbols, plan.bits_per_symbol, len(group_N))
+        log.info(
+            "codec: %d symbols of %d bits in %d blocks, %d rows",
+            n_symbols,
+            plan.bits_per_symbol,
+            plan.n_blocks,
+            len(group_N),
+        )
         decoder = _fit_decoder(rows_UD, replace(plan, n_symbols=n_symbols), config, seed)
         decoder, codes = encode_vocabulary(decoder, rows_UD, group_N, restarts=config.restarts, verify=True, grow=True)
         codec = make(joining, decoder, config, compression)
@@ -65,6 +76,28 @@ def fit_codec(
                 f"best ({codes.n_escapes:,} of {len(group_N):,} rows took more bits)"
             )
         least, n_symbols = total, n_symbols - fewer
+
+
+def _best_of(plans: list[CodecPlan], rows_UD: Tensor, config: CodecConfig, seed: int) -> CodecPlan:
+    """The plan of the least squared error on rows that a short fit has not seen."""
+    if len(plans) == 1:
+        return plans[0]
+    order = torch.randperm(len(rows_UD), generator=keyed_generator(seed, "codec.trial"))[:_TRIAL_ROWS]
+    seen_UD, unseen_UD = (rows_UD[rows.to(rows_UD.device)] for rows in order.tensor_split([len(order) * 5 // 6]))
+    quick = replace(config, rounds=min(config.rounds, _TRIAL_ROUNDS), refinement=False)
+    errors = []
+    for plan in plans:
+        decoder = _fit_decoder(seen_UD, plan, quick, seed)
+        x_UD = decoder.centred(unseen_UD)
+        errors.append(float((decoder.decode(decoder.encode(x_UD, 8)) - x_UD).square().sum()))
+        log.info(
+            "codec: trial of %d symbols of %d bits in %d blocks: error %.4g",
+            plan.n_symbols,
+            plan.bits_per_symbol,
+            plan.n_blocks,
+            errors[-1] / float(x_UD.square().sum()),
+        )
+    return plans[errors.index(min(errors))]
 
 
 def _fit_decoder(rows_UD: Tensor, plan: CodecPlan, config: CodecConfig, seed: int) -> Decoder:

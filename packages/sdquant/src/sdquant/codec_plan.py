@@ -18,9 +18,13 @@ MAX_ENTRIES = 2_048  # of all codebooks of a block: the search keeps a table of 
 BLOCK_DIM = 512
 MAX_BITS_PER_DIM = 8
 
-# Bits of a symbol to how much a bit of it is worth: the rate at which codes of 1-bit symbols reach the same squared
-# error, measured on word vectors at 64 bits (benchmarks/sdquant.py, "symbols").
+# How much a bit of symbols of 1 to 8 bits is worth: the bits of 1-bit symbols that reach the same squared error; and
+# how much is left of it when the dimensions are cut in half, each half coded by itself. Measured on word vectors at
+# 60 bits (benchmarks/codecs.py, "symbols"); a fit tries the plans that come near the best.
 BIT_WORTH = {1: 1.0, 2: 1.09, 4: 1.28, 6: 1.39, 8: 1.48}
+HALVING_WORTH = 0.85
+_NEAR = 0.88
+_TRIED = 3
 
 
 class CompressionError(ValueError):
@@ -36,12 +40,14 @@ class CodecPlan:
         n_symbols: symbols a row, over all blocks, at least one each.
         n_blocks: blocks of dimensions with codebooks of their own.
         budget_bytes: for codec and codes together.
+        worth: estimate of the bits of 1-bit symbols, in one block, that would do as well.
     """
 
     bits_per_symbol: int
     n_symbols: int
     n_blocks: int
     budget_bytes: float
+    worth: float
 
 
 def check_possible(n_distinct: int, dim: int, compression: float) -> None:
@@ -61,8 +67,8 @@ def check_possible(n_distinct: int, dim: int, compression: float) -> None:
     if bits < needed:
         raise CompressionError(
             f"compression={compression:g} leaves {bits:.2f} bits a vector of dimension {dim}, and telling "
-            f"{n_distinct:,} vectors apart takes log2 = {needed:.2f}: at most {32 * dim / needed:.1f} is possible for any "
-            "code"
+            f"{n_distinct:,} vectors apart takes log2 = {needed:.2f}: at most {32 * dim / needed:.1f} is possible "
+            "for any code"
         )
 
 
@@ -74,8 +80,8 @@ def plan_codec(
     *,
     extra_bytes: int = 0,
     bits_per_symbol: int | None = None,
-) -> CodecPlan:
-    """Choose symbols that make the most of a budget.
+) -> list[CodecPlan]:
+    """Find symbols and blocks that make the most of a budget.
 
     Args:
         n_rows: vectors, N.
@@ -84,6 +90,9 @@ def plan_codec(
         compression: times smaller than float32, codec and codes together.
         extra_bytes: of the codec beside its codebooks.
         bits_per_symbol: 1, 2, 4, 6 or 8 to have these; by default what is worth most.
+
+    Returns:
+        The plan of the greatest worth and those that come near it, at most three, best first.
 
     Raises:
         CompressionError: too few bits to tell the vectors apart, or too few vectors to pay for a codec.
@@ -95,27 +104,21 @@ def plan_codec(
     spare = budget - HEADER_BYTES - 2 * dim - extra_bytes
     plans = []
     for bits in [bits_per_symbol] if bits_per_symbol else BIT_WORTH:
-        n_symbols, n_blocks = _symbols_and_blocks(spare, n_rows, dim, bits)
-        if n_symbols >= n_blocks and n_symbols * bits >= math.log2(n_distinct) / 2:
-            plans.append((n_symbols * bits * BIT_WORTH[bits], CodecPlan(bits, n_symbols, n_blocks, budget)))
+        for halvings in range(dim.bit_length()):
+            n_blocks = 2**halvings
+            symbol_bytes = n_rows * bits / 8 + codebook_bytes(dim / n_blocks, 2**bits)
+            n_symbols = min(int(spare / symbol_bytes), MAX_BITS_PER_DIM * dim // bits)
+            fits = max(dim / BLOCK_DIM, n_symbols * 2**bits / MAX_ENTRIES) <= n_blocks <= min(n_symbols, dim)
+            if fits and n_symbols * bits >= math.log2(n_distinct) / 2:
+                worth = n_symbols * bits * BIT_WORTH[bits] * HALVING_WORTH**halvings
+                plans.append(CodecPlan(bits, n_symbols, n_blocks, budget, worth))
     if not plans:
         raise CompressionError(
             f"compression={compression:g} of {n_rows:,} vectors of dimension {dim} leaves {budget:,.0f} bytes for "
             "codes and codec together: too few for a codec; give more vectors, or compress less"
         )
-    return max(plans, key=lambda plan: plan[0])[1]
-
-
-def _symbols_and_blocks(spare: float, n_rows: int, dim: int, bits: int) -> tuple[int, int]:
-    """Symbols that `spare` bytes pay for, and the fewest blocks that keep each within its limits."""
-    n_blocks = math.ceil(dim / BLOCK_DIM)
-    while True:
-        symbol_bytes = n_rows * bits / 8 + codebook_bytes(dim / n_blocks, 2**bits)
-        n_symbols = max(0, min(int(spare / symbol_bytes), MAX_BITS_PER_DIM * dim // bits))
-        needed = min(dim, math.ceil(n_symbols * 2**bits / MAX_ENTRIES))
-        if needed <= n_blocks:
-            return n_symbols, n_blocks
-        n_blocks = needed  # narrower blocks have smaller codebooks, and may pay for more symbols
+    plans.sort(key=lambda plan: -plan.worth)
+    return [plan for plan in plans[:_TRIED] if plan.worth >= _NEAR * plans[0].worth]
 
 
 def codebook_bytes(dim: float, n_entries: int) -> float:

@@ -1,0 +1,157 @@
+"""faiss quantizers as codecs: what they decode vectors to, and every byte they take.
+
+Tables are counted in half precision, half of what faiss keeps.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+
+TABLE_BYTES = 2  # a number
+LSQ_DIM = 128  # beyond, it trains for tens of minutes
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A quantizer of a size.
+
+    Args:
+        name: its family.
+        setting: its size.
+        code_bytes: of a vector.
+        table_bytes: of codebooks and rotations together.
+        train: from vectors to a pair (encode to bytes, decode them).
+    """
+
+    name: str
+    setting: str
+    code_bytes: float
+    table_bytes: float
+    train: Callable[[np.ndarray], tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What a peer made of the vectors, and the seconds it took."""
+
+    vocabulary: np.ndarray
+    held_out: np.ndarray
+    train_s: float
+    encode_s: float
+
+
+def run(peer: Peer, vocabulary: np.ndarray, held_out: np.ndarray) -> Decoded:
+    """Train on the vocabulary, encode and decode both."""
+    start = time.perf_counter()
+    encode, decode = peer.train(vocabulary)
+    trained = time.perf_counter()
+    codes = encode(vocabulary)
+    encoded = time.perf_counter()
+    return Decoded(decode(codes), decode(encode(held_out)), trained - start, encoded - trained)
+
+
+def product(dim: int, n_parts: int, n_bits: int, *, rotated: bool) -> Peer:
+    """PQ, or OPQ where rotated; dimensions are padded to a multiple of the parts."""
+    padded = math.ceil(dim / n_parts) * n_parts
+
+    def train(x: np.ndarray):
+        if rotated:
+            matrix = faiss.OPQMatrix(dim, n_parts, padded)
+            matrix.train(x)  # pyright: ignore[reportCallIssue]
+        else:
+            matrix = faiss.LinearTransform(dim, padded, False)
+            faiss.copy_array_to_vector(np.eye(padded, dim, dtype=np.float32).ravel(), matrix.A)
+            matrix.is_trained = matrix.is_orthonormal = True
+        quantizer = faiss.ProductQuantizer(padded, n_parts, n_bits)
+        quantizer.train(matrix.apply(x))
+        return lambda v: quantizer.compute_codes(matrix.apply(v)), lambda c: matrix.reverse_transform(
+            quantizer.decode(c)
+        )
+
+    tables = 2**n_bits * padded + (dim * padded if rotated else 0)
+    name = "OPQ" if rotated else "PQ"
+    return Peer(name, f"{n_parts}x{n_bits}", n_parts * n_bits / 8, TABLE_BYTES * tables, train)
+
+
+def additive(dim: int, n_stages: int, n_bits: int, *, local_search: bool = False) -> Peer:
+    """RQ with faiss's beam of 5, or LSQ."""
+
+    def train(x: np.ndarray):
+        make = faiss.LocalSearchQuantizer if local_search else faiss.ResidualQuantizer
+        quantizer = make(dim, n_stages, n_bits)
+        quantizer.train(x)
+        return quantizer.compute_codes, quantizer.decode
+
+    tables = n_stages * 2**n_bits * dim
+    name = "LSQ" if local_search else "RQ"
+    return Peer(name, f"{n_stages}x{n_bits}", n_stages * n_bits / 8, TABLE_BYTES * tables, train)
+
+
+def itq(dim: int, n_bits: int) -> Peer:
+    """PCA, iterative quantization and signs (LSH after a learned rotation), decoded with one scale a bit."""
+
+    def train(x: np.ndarray):
+        rotation = faiss.ITQTransform(dim, n_bits, True)
+        rotation.train(x)
+        turned = rotation.apply(x)
+        signs = np.where(turned >= 0, 1.0, -1.0).astype(np.float32)
+        scale = (turned * signs).mean(0)
+        mean = x.mean(0)
+        back = np.linalg.pinv(
+            rotation.apply(np.eye(dim, dtype=np.float32)) - rotation.apply(np.zeros((1, dim), np.float32))
+        )
+        centre = rotation.apply(mean[None])
+        return (
+            lambda v: np.packbits(rotation.apply(v) >= 0, axis=1),
+            lambda c: (
+                mean + ((np.unpackbits(c, axis=1, count=n_bits) * 2.0 - 1) * scale - centre).astype(np.float32) @ back
+            ),
+        )
+
+    return Peer("ITQ", f"{n_bits} bits", n_bits / 8, TABLE_BYTES * (dim * n_bits + n_bits + dim), train)
+
+
+def rabitq(dim: int, kept: int) -> Peer:
+    """PCA to `kept` dimensions, then RaBitQ: a bit each and 8 bytes of factors a vector."""
+
+    def train(x: np.ndarray):
+        pca = faiss.PCAMatrix(dim, kept)
+        pca.train(x)
+        quantizer = faiss.IndexRaBitQ(kept, faiss.METRIC_L2)
+        quantizer.train(pca.apply(x))
+        mean = x.mean(0)
+        offset = pca.apply(mean[None])
+
+        def decode(codes: np.ndarray) -> np.ndarray:
+            return mean + pca.reverse_transform(quantizer.sa_decode(codes) - offset) - pca.reverse_transform(0 * offset)
+
+        return lambda v: quantizer.sa_encode(pca.apply(v)), decode
+
+    return Peer("RaBitQ", f"PCA {kept}", math.ceil(kept / 8) + 8, TABLE_BYTES * (dim * kept + dim + kept), train)
+
+
+def within(budget: float, n_rows: int, dim: int, *, small: bool) -> Iterator[Peer]:
+    """For each family the largest sizes whose codes and tables, spread over the rows, take at most `budget` bytes."""
+    makers: list[Callable[[int], Peer]] = []
+    for bits in (4,) if small else (4, 8):
+        makers.append(lambda n, b=bits: product(dim, n, b, rotated=False))
+        makers.append(lambda n, b=bits: product(dim, n, b, rotated=True))
+        makers.append(lambda n, b=bits: additive(dim, n, b))
+    if dim <= LSQ_DIM:
+        makers.append(lambda n: additive(dim, n, 4, local_search=True))
+    makers.append(lambda n: itq(dim, min(n, dim)))
+    makers.append(lambda n: rabitq(dim, min(n, dim)))
+    for make in makers:
+        fitting = [n for n in range(1, dim + 1) if _total(make(n), n_rows) <= budget]
+        if fitting:
+            yield make(max(fitting))
+
+
+def _total(peer: Peer, n_rows: int) -> float:
+    return peer.code_bytes + peer.table_bytes / n_rows
