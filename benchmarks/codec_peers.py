@@ -70,9 +70,14 @@ def product(dim: int, n_parts: int, n_bits: int, *, rotated: bool) -> Peer:
             matrix.is_trained = matrix.is_orthonormal = True
         quantizer = faiss.ProductQuantizer(padded, n_parts, n_bits)
         quantizer.train(matrix.apply(x))
-        return lambda v: quantizer.compute_codes(matrix.apply(v)), lambda c: matrix.reverse_transform(
-            quantizer.decode(c)
-        )
+
+        def encode(v: np.ndarray) -> np.ndarray:
+            return quantizer.compute_codes(matrix.apply(v))
+
+        def decode(codes: np.ndarray) -> np.ndarray:
+            return matrix.reverse_transform(quantizer.decode(codes))  # pyright: ignore[reportCallIssue]
+
+        return encode, decode
 
     tables = 2**n_bits * padded + (dim * padded if rotated else 0)
     name = "OPQ" if rotated else "PQ"
@@ -136,13 +141,13 @@ def rabitq(dim: int, kept: int) -> Peer:
     return Peer("RaBitQ", f"PCA {kept}", math.ceil(kept / 8) + 8, TABLE_BYTES * (dim * kept + dim + kept), train)
 
 
-def within(budget: float, n_rows: int, dim: int, *, small: bool) -> Iterator[Peer]:
+def within(budget: float, n_rows: int, dim: int) -> Iterator[Peer]:
     """For each family the largest sizes whose codes and tables, spread over the rows, take at most `budget` bytes."""
     makers: list[Callable[[int], Peer]] = []
-    for bits in (4,) if small else (4, 8):
-        makers.append(lambda n, b=bits: product(dim, n, b, rotated=False))
-        makers.append(lambda n, b=bits: product(dim, n, b, rotated=True))
-        makers.append(lambda n, b=bits: additive(dim, n, b))
+    makers += [lambda n, b=bits: product(dim, n, b, rotated=False) for bits in (4, 8)]
+    # tables of 8 bits in many dimensions, rotations beside them or one a stage, leave hardly any bytes for codes
+    makers += [lambda n, b=bits: product(dim, n, b, rotated=True) for bits in ((4, 8) if dim <= LSQ_DIM else (4,))]
+    makers.append(lambda n: additive(dim, n, 4))
     if dim <= LSQ_DIM:
         makers.append(lambda n: additive(dim, n, 4, local_search=True))
     makers.append(lambda n: itq(dim, min(n, dim)))

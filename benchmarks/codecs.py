@@ -145,7 +145,7 @@ def equal_total_bytes(name: str, parts: list[Tensor], *, small: bool) -> list[di
         print(facts, ours, flush=True)
         rows.append({**facts, **ours})
         best: dict[str, dict[str, Any]] = {}
-        for peer in codec_peers.within(4 * dim / compression, len(joined), dim, small=small):
+        for peer in codec_peers.within(4 * dim / compression, len(joined), dim):
             found = judge_peer(peer, joined, joined_held_out, queries)
             print(found, flush=True)
             if peer.name not in best or found["recall_held_out"] > best[peer.name]["recall_held_out"]:
@@ -160,7 +160,7 @@ def equal_code_bytes(parts: list[Tensor], *, small: bool) -> list[dict[str, Any]
     dim, queries = vocabulary.shape[1], 200 if small else 1_000
     rows: list[dict[str, Any]] = []
     for n_bytes in (2,) if small else (8, 16):
-        codebooks, _ = fit_codebooks(vocabulary, n_bytes, 256, rounds=2 if small else 320 // n_bytes)
+        codebooks, _ = fit_codebooks(vocabulary, n_bytes, 256, rounds=2 if small else 240 // n_bytes)
         entries = codec_peers.TABLE_BYTES * n_bytes * 256 * dim
 
         def train(_: np.ndarray, codebooks: Any = codebooks) -> Any:
@@ -172,7 +172,7 @@ def equal_code_bytes(parts: list[Tensor], *, small: bool) -> list[dict[str, Any]
         ours = codec_peers.Peer("sdquant.Codec", f"{n_bytes}x8", n_bytes, entries * 6 / 16, train)
         peers = [ours, codec_peers.additive(dim, n_bytes, 8)]
         if not small:
-            peers += [codec_peers.product(dim, n_bytes, 8, rotated=rotated) for rotated in (False, True)]
+            peers += [codec_peers.product(dim, n_bytes, 8, rotated=rotated) for rotated in (False, n_bytes == 8)]
             peers.append(codec_peers.itq(dim, min(dim, 8 * n_bytes)))
             peers += [codec_peers.rabitq(dim, 64)] * (n_bytes == 16)
         for peer in peers:

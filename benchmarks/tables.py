@@ -11,19 +11,25 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+sys.path[0] = str(Path(__file__).parents[1])  # the folder of the scripts, which have their packages' names
+
+from benchmarks import codec_tables
+from benchmarks.markdown import markdown
+
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/results/index.md", "packages/sdquant/README.md", "packages/binemb/README.md")
+PAGES = (
+    "README.md",
+    "docs/results/index.md",
+    "docs/results/codecs.md",
+    "docs/guides/codecs.md",
+    "packages/sdquant/README.md",
+    "packages/binemb/README.md",
+)
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-
-def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; figures to the right."""
-    rule = ["---", *["---:"] * (len(columns) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (columns, rule, *rows))
 
 
 def quickstart(results: dict[str, Any]) -> str:
@@ -64,11 +70,13 @@ def walsh_hadamard(results: dict[str, Any]) -> str:
             f"{row['fwht_gb_per_s']:.1f}",
             f"{row['copy_gb_per_s']:.1f}",
             f"{row['of_copy']:.0%}",
+            f"{row['of_copy_new']:.0%}",
             f"{row['dense product_gb_per_s']:.1f}" if "dense product_gb_per_s" in row else "-",
         ]
         for row in results["walsh_hadamard"]
     ]
-    return markdown(["d", "fwht, GB/s", "clone, GB/s", "of clone", "dense product, GB/s"], rows)
+    columns = ["d", "fwht, GB/s", "copy, GB/s", "of copy", "of copy, both into new tensors", "dense product, GB/s"]
+    return markdown(columns, rows)
 
 
 def quantizers(results: dict[str, Any]) -> str:
@@ -109,6 +117,55 @@ def growth(results: dict[str, Any]) -> str:
     return markdown(["words", "load, s", "train, s", "encode, s", "analogies, s", "questions", "peak MiB so far"], rows)
 
 
+def noise(results: dict[str, Any]) -> str:
+    """Log-log slopes of the error of averages."""
+    rows = [[str(row["order"]), f"{row['slope']:.3f}"] for row in results["noise"]]
+    return markdown(["order", "slope"], rows)
+
+
+def binary_embeddings(results: dict[str, Any]) -> str:
+    """Errors of distances and inner products by method and bits."""
+    found = {(row["method"], row["oversampling"], row["bits"]): row for row in results["binary_embeddings"]}
+    bits = sorted({row["bits"] for row in results["binary_embeddings"]})
+    rows = []
+    for method, window in dict.fromkeys((m, w) for m, w, _ in found):
+        cells = [method if window is None else f"{method}, W = {window}"]
+        for n in bits:
+            row = found.get((method, window, n))
+            text = "-"
+            if row is not None:
+                text = f"{row['distance_error']:.3f} / {row['inner_product_error']:.3f} @ {row['bytes']}"
+            cells.append(text)
+        rows.append(cells)
+    return markdown(["method", *(f"{n} bits" for n in bits)], rows)
+
+
+def ternary_layers(results: dict[str, Any]) -> str:
+    """Bytes, and times over those of float32 and bfloat16."""
+    rows = []
+    for row in results["ternary_layers"]:
+        times, size = row["median_us"], row["bytes"]
+        rows.append(
+            [
+                f"{row['size']} x {row['size']}, batch {row['batch']}",
+                *(f"{size['float32'] / size[name]:.1f}x" for name in ("bfloat16", "base3", "two_bit")),
+                f"{times['float32']:,.0f}",
+                *(f"{times['float32'] / times[name]:.2f}" for name in ("bfloat16", "base3", "two_bit")),
+            ]
+        )
+    columns = ["layer", "bfloat16 smaller", "base3 smaller", "two_bit smaller", "float32, us"]
+    return markdown([*columns, "bfloat16 faster", "base3 faster", "two_bit faster"], rows)
+
+
+def embedding_throughput(results: dict[str, Any]) -> str:
+    """Vectors a second of binary embeddings."""
+    rows = [
+        [str(row["dim"]), f"{row['fast_per_s']:,.0f}", f"{row['gaussian_per_s']:,.0f}"]
+        for row in results["embedding_throughput"]
+    ]
+    return markdown(["d", "fast, vectors/s", "gaussian, vectors/s"], rows)
+
+
 def origin(results: dict[str, Any]) -> str:
     """Command and machine of a result file."""
     return f"From `{results['command']}` on {results['machine']}."
@@ -119,6 +176,18 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "frames": ("sdquant", frames),
     "walsh-hadamard": ("sdquant", walsh_hadamard),
     "quantizers": ("sdquant", quantizers),
+    "noise": ("sdquant", noise),
+    "binary-embeddings": ("sdquant", binary_embeddings),
+    "embedding-throughput": ("sdquant", embedding_throughput),
+    "ternary-layers": ("sdquant", ternary_layers),
+    "codecs": ("codecs", codec_tables.codecs),
+    "codec-bytes": ("codecs", codec_tables.codec_bytes),
+    "codec-code-bytes": ("codecs", codec_tables.code_bytes),
+    "codec-symbols": ("codecs", codec_tables.symbols),
+    "codec-blocks": ("codecs", codec_tables.blocks),
+    "codec-ablation": ("codecs", codec_tables.ablation),
+    "codec-encoding": ("codecs", codec_tables.encoding),
+    "codec-growth": ("codecs", codec_tables.codec_growth),
     "search": ("binemb", search),
     "growth": ("binemb", growth),
 }

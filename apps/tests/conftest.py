@@ -28,6 +28,10 @@ SMALL = ("--bits", "64,128", "--device", "cpu", "--set", "train.global_batch=512
 GLOVE = ("--vectors", "samples:glove-50d", "--limit", "6000", *SMALL)
 
 
+QUICK_FIT = ("--compression", "15", "--set", "codec.rounds=3", "--device", "cpu")
+FIT = ("--vectors", "samples:glove-50d", "--limit", "2000", *QUICK_FIT)
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a call of the program ended."""
@@ -145,6 +149,27 @@ def trained(short: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) ->
     """A finished run; tests read it and never write to it."""
     folder = tmp_path_factory.mktemp("trained") / "run"
     ended = call("embed", "train", *short, "--out", folder)
+    assert ended.code == 0, ended.err
+    return folder
+
+
+@pytest.fixture(scope="session")
+def quick_fit() -> tuple[str, ...]:
+    """Options of a fit that takes a moment, on whatever vectors."""
+    return QUICK_FIT
+
+
+@pytest.fixture(scope="session")
+def fit() -> tuple[str, ...]:
+    """Options of the run that `fitted` holds, but for the words held out."""
+    return FIT
+
+
+@pytest.fixture(scope="session")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fitted codec with 100 words held out; tests read it and never write to it."""
+    folder = tmp_path_factory.mktemp("fitted") / "run"
+    ended = call("embed", "fit", *FIT, "--held-out", 100, "--out", folder)
     assert ended.code == 0, ended.err
     return folder
 

@@ -11,7 +11,14 @@ from binemb import LossWeights, TrainConfig
 from hypothesis import given
 from hypothesis import strategies as st
 from neuro.config import ConfigError, resolve, to_toml
-from neuro.embed_settings import EmbedEvalSettings, EmbedTrainSettings, QuickstartSettings, VectorSettings
+from neuro.embed_settings import (
+    EmbedEvalSettings,
+    EmbedFitSettings,
+    EmbedTrainSettings,
+    QuickstartSettings,
+    VectorSettings,
+)
+from sdquant import CodecConfig
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,8 @@ def test_toml_round_trip(tmp_path, steps, name, sizes, rate):
             VectorSettings("a b+ü.txt", 7), (8, 64), -5, "cpu", TrainConfig(weights=LossWeights(0.0, 2))
         ),
         QuickstartSettings(queries=('"quoted" - back\\slash',)),
+        EmbedFitSettings(),
+        EmbedFitSettings(codec=CodecConfig(metric="cosine", weights=(1.0, 2.5), bits_per_symbol=4)),
     ],
 )
 def test_settings_round_trip(tmp_path, settings):

@@ -31,7 +31,7 @@ def test_every_command_has_help(neuro, command):
 
 
 def test_all_commands_are_there():
-    verbs = {"train", "encode", "index", "search", "eval", "info"}
+    verbs = {"fit", "train", "encode", "decode", "index", "search", "eval", "info"}
     assert {("quickstart",), ("env",), *(("embed", verb) for verb in verbs)} <= set(COMMANDS)
 
 
@@ -79,6 +79,11 @@ def test_env(neuro):
         (["embed", "trian"], "Did you mean 'train'"),
         (["embed", "train", "--limt", "3"], "--limit"),
         (["embed", "train", "--nproc", "0"], "--nproc"),
+        (["embed", "fit", "--nproc", "2"], "--nproc"),
+        (["embed", "fit", "--metric", "manhattan"], "--metric"),
+        (["embed", "fit", "--compression", "much"], "--compression"),
+        (["embed", "fit", "--held-out", "-1"], "--held-out"),
+        (["embed", "decode", "--codes", "c", "--out", "v.npy"], "--model"),
         (["embed", "train", "--limit", "-1"], "--limit"),
         (["embed", "train", "--limit", "many"], "--limit"),
         (["embed", "search", "--model", "run"], "--query"),

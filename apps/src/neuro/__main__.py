@@ -47,6 +47,8 @@ def guarded(command: Callable[[], object]) -> int:
         if type(error).__name__ == "RemoteError":
             return EXIT_FAILED  # the process that failed says why; two reports would race for the exit code
         return _tell(exit_code(error), one_line(error))
+    if code == EXIT_INTERRUPTED:  # typer has caught the KeyboardInterrupt
+        return _tell(EXIT_INTERRUPTED, "interrupted")
     if "DDP_UTILS_REPORTS" in os.environ:  # the launcher waits for every process's word
         from ddp_utils.launcher import report_exit
 

@@ -51,10 +51,18 @@ def resolve(
 
 
 def to_toml(settings: Any) -> str:
-    """Settings as a TOML document that `resolve` reads back."""
+    """Settings as a TOML document that `resolve` reads back; what is None is left out, as TOML has no word for it."""
     import tomli_w
 
-    return tomli_w.dumps(asdict(settings))
+    return tomli_w.dumps(_without_none(asdict(settings)))
+
+
+def _without_none(table: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if value is not None
+    }
 
 
 def flat_settings(settings: Any) -> dict[str, Any]:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from binemb import BinaryCodes, BinaryIndex, MatryoshkaBinarizer, load_vectors
-from binemb.vectors import detect_format
+from binemb import BinaryCodes, BinaryIndex
 from ddp_utils import (
-    Checkpoints,
-    FileFormatError,
     gather_objects,
     process_group,
-    read_metrics,
     run_on_main,
     setup_logging,
 )
-from safetensors import SafetensorError, safe_open
 
 from neuro.embed_run import open_trained
 from neuro.embed_settings import VectorSettings
 from neuro.output import check_writable
-from neuro.run_folder import CONFIG, MODEL
 
 
 def encode(
@@ -63,79 +56,3 @@ def build_index(codes_path: Path, out: Path, *, n_bits: int | None, kind: str) -
     index = BinaryIndex(codes.n_bits, kind).add(codes)  # pyright: ignore[reportArgumentType]
     index.save(out)
     return {"index": str(out), "codes": len(index), "n_bits": index.n_bits, "kind": index.kind}
-
-
-def describe_path(path: Path) -> dict[str, Any]:
-    """What a run folder or file holds.
-
-    Raises:
-        FileNotFoundError: nothing is there.
-        ValueError: it is nothing that neuro knows.
-    """
-    if path.is_dir():
-        return _describe_run(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file or run folder")
-    describe = DESCRIBE.get(_format_in_header(path))
-    if describe is not None:
-        return describe(path)
-    vectors = load_vectors(str(path), non_finite="drop")  # counted, not refused: what holds them is asked
-    return {"vectors": str(path), "words": len(vectors), "dim": vectors.dim, "dropped": vectors.dropped}
-
-
-def _format_in_header(path: Path) -> str:
-    """The format that a safetensors file of ours names; "" for any other file."""
-    with path.open("rb") as file:
-        if detect_format(file.read(4096)) != "safetensors":
-            return ""
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads((file.metadata() or {}).get("header", "{}"))
-    except (SafetensorError, ValueError, RecursionError) as error:
-        raise FileFormatError(f"{path}: not a readable safetensors file (truncated or damaged): {error}") from error
-    return str(header.get("format", "")) if isinstance(header, dict) else ""
-
-
-def _describe_run(path: Path) -> dict[str, Any]:
-    if not (path / CONFIG).is_file():
-        raise ValueError(f"{path}: no {CONFIG} in it: not a run folder")
-    lines = read_metrics(path)
-    facts: dict[str, Any] = {
-        "run": str(path),
-        "finished": (path / MODEL).is_file(),
-        "checkpoints": Checkpoints(path / "checkpoints").steps(),
-        "last_validation": lines[-1] if lines else None,
-    }
-    if facts["finished"]:
-        facts |= _describe_model(path / MODEL)
-    return facts
-
-
-def _describe_model(path: Path) -> dict[str, Any]:
-    model = MatryoshkaBinarizer.load(path)
-    dropped = model.preparation.components_KD.shape[0]
-    return {"model": str(path), "dim": model.dim, "bits": list(model.bits), "components_dropped": dropped}
-
-
-def _describe_codes(path: Path) -> dict[str, Any]:
-    codes = BinaryCodes.load(path)
-    named = codes.words is not None
-    return {
-        "codes": str(path),
-        "count": len(codes),
-        "n_bits": codes.n_bits,
-        "levels": list(codes.levels),
-        "words": named,
-    }
-
-
-def _describe_index(path: Path) -> dict[str, Any]:
-    index = BinaryIndex.load(path)
-    return {"index": str(path), "count": len(index), "n_bits": index.n_bits, "kind": index.kind}
-
-
-DESCRIBE = {
-    "binemb.matryoshka": _describe_model,
-    "binemb.codes": _describe_codes,
-    "binemb.index": _describe_index,
-}

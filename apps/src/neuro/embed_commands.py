@@ -1,4 +1,4 @@
-"""`neuro embed`: train, encode, index, search, evaluate, look inside."""
+"""`neuro embed`: fit, train, encode, decode, index, search, evaluate, look inside."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from neuro import codec_commands
 from neuro.options import (
+    AnyModel,
     Bits,
     ConfigFile,
     Device,
@@ -21,13 +23,17 @@ from neuro.options import (
     RunFolder,
     Seed,
     Settings,
+    SeveralVectors,
     TensorBoard,
     Vectors,
     VectorsSet,
+    join_sources,
     parse_bits,
 )
 
-app = typer.Typer(no_args_is_help=True, help="Binary and Matryoshka embeddings.")
+app = typer.Typer(no_args_is_help=True, help="Embeddings as codes: codecs, and nested binary codes.")
+
+app.command()(codec_commands.fit)
 
 
 @app.command()
@@ -109,29 +115,40 @@ def show_plan(command: str, settings: Any, *, out: Path | None, resume: str, npr
 
 @app.command()
 def encode(
-    model: Model,
+    model: AnyModel,
     out: Annotated[Path, typer.Option("--out", help="Codes file to write.", metavar="FILE")],
-    vectors: Vectors = None,
+    vectors: SeveralVectors = None,
     limit: Limit = None,
-    bits: Annotated[int | None, typer.Option(help="Keep the first BITS bits only.")] = None,
+    bits: Annotated[int | None, typer.Option(help="Keep the first BITS bits only (binary codes).")] = None,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Code each vector by itself, without seeing that all are found again.")
+    ] = False,
     settings: VectorsSet = None,
     device: Device = None,
     nproc: Nproc = 1,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Encode vectors with a trained model; the result does not depend on the number of processes."""
+    """Encode vectors with a codec or a trained model; the result does not depend on the number of processes."""
     from ddp_utils import is_launched
 
     from neuro.embed_run import resolve_for_model
     from neuro.embed_settings import TrainedSettings
+    from neuro.file_kind import holds_codec
     from neuro.run_folder import check_processes, own_arguments, relaunch
 
     check_processes(nproc, device or "auto")
-    flags = {"vectors.source": vectors, "vectors.limit": limit}
+    flags = {"vectors.source": join_sources(vectors), "vectors.limit": limit}
     resolved = resolve_for_model(TrainedSettings, model, assignments=settings or (), flags=flags)
+    by_codec = holds_codec(model)
+    codec_commands.check_encode(by_codec=by_codec, bits=bits, no_verify=no_verify, nproc=nproc)
     if nproc > 1 and not is_launched():
         relaunch(own_arguments(without=["--nproc"]), nproc=nproc)
+    if by_codec:
+        codec_commands.encode(
+            model, out, resolved.vectors, verify=not no_verify, device=device or "auto", as_json=as_json, quiet=quiet
+        )
+        return
     from neuro import embed_codes
     from neuro.output import print_json, say
 
@@ -147,6 +164,9 @@ def encode(
             f"{summary['words']:,} words, {summary['n_bits']} bits, {summary['bytes_per_vector']} bytes each: "
             f"{summary['codes']}"
         )
+
+
+app.command()(codec_commands.decode)
 
 
 @app.command()
@@ -207,8 +227,8 @@ def search(
 
 @app.command(name="eval")
 def evaluate(
-    model: Model,
-    vectors: Vectors = None,
+    model: AnyModel,
+    vectors: SeveralVectors = None,
     limit: Limit = None,
     config: ConfigFile = None,
     settings: Settings = None,
@@ -218,15 +238,16 @@ def evaluate(
     quiet: Quiet = False,
     dry_run: DryRun = False,
 ) -> None:
-    """Judge a run's codes beside float32, five-bit and sigma-delta: similarity, analogies, recall, reconstruction."""
+    """Judge a codec or a run's codes beside float32: similarity, analogies, recall, reconstruction, bytes."""
     from dataclasses import asdict
 
     from neuro.config import to_toml
     from neuro.embed_run import open_trained, resolve_for_model
     from neuro.embed_settings import EmbedEvalSettings
+    from neuro.file_kind import holds_codec
     from neuro.output import check_writable, print_json, print_table, say
 
-    flags = {"vectors.source": vectors, "vectors.limit": limit, "seed": seed}
+    flags = {"vectors.source": join_sources(vectors), "vectors.limit": limit, "seed": seed}
     resolved = resolve_for_model(EmbedEvalSettings, model, file=config, assignments=settings or (), flags=flags)
     folder = out or (model if model.is_dir() else model.parent)
     check_writable(folder / "eval.html")
@@ -234,6 +255,9 @@ def evaluate(
         print_json(asdict(resolved)) if as_json else say(
             f"{to_toml(resolved)}\n# would write plots and eval.html to {folder}"
         )
+        return
+    if holds_codec(model):
+        codec_commands.evaluate(model, folder, resolved, as_json=as_json, quiet=quiet)
         return
     from ddp_utils import setup_logging
 
@@ -259,14 +283,14 @@ def evaluate(
 
 @app.command()
 def info(
-    path: Annotated[Path, typer.Argument(help="A run folder, a model, codes or index file, or a vector file.")],
+    path: Annotated[Path, typer.Argument(help="A run folder, a codec, model, codes or index file, or a vector file.")],
     as_json: Json = False,
 ) -> None:
     """Say what a run folder or file holds."""
-    from neuro import embed_codes
+    from neuro.embed_info import describe_path
     from neuro.output import print_json, say
 
-    facts = embed_codes.describe_path(path)
+    facts = describe_path(path)
     if as_json:
         print_json(facts)
         return

@@ -75,19 +75,20 @@ def _draw_agreement(prepared_ND: Tensor, codes: BinaryCodes, path: Path, *, seed
 def evaluation_sections(evaluation: Evaluation, settings: EvaluationSettings) -> list[Section]:
     """The evaluation as parts of a report."""
     columns, rows = score_table(evaluation.scores, settings)
-    intervals = [
-        [score.name, *map(_range, score.intervals.values()), f"{score.fixed_bytes:,}"] for score in evaluation.scores
-    ]
-    sets = list(evaluation.scores[0].intervals)
     note = score_notes(settings, evaluation.missing)
     return [
         Section("Codes side by side", columns=columns, rows=rows, note=note, pictures=evaluation.pictures),
-        Section(
-            "95% bootstrap intervals, and bytes stored once",
-            columns=["code", *sets, "bytes stored once"],
-            rows=intervals,
-        ),
+        intervals_section(evaluation.scores),
     ]
+
+
+def intervals_section(scores: list[Score]) -> Section:
+    """How sure the similarity sets are, and what is stored once."""
+    rows = [[score.name, *map(_range, score.intervals.values()), f"{score.fixed_bytes:,}"] for score in scores]
+    sets = list(scores[0].intervals)
+    return Section(
+        "95% bootstrap intervals, and bytes stored once", columns=["code", *sets, "bytes stored once"], rows=rows
+    )
 
 
 def _range(interval: tuple[float, float] | None) -> str:

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from binemb import BinaryCodes, MatryoshkaBinarizer, VectorFileError, WordVectors, load_vectors
+from binemb import BinaryCodes, MatryoshkaBinarizer, VectorFileError, WordVectors, load_parts, load_vectors
 from torch import Tensor
 
 from neuro.config import ConfigError, read_toml, resolve
 from neuro.embed_settings import TrainedSettings, VectorSettings
+from neuro.file_kind import holds_codec
 from neuro.run_folder import CODES, CONFIG, MODEL
 
 SAMPLE = 256  # words encoded again to tell another model's codes
 T = TypeVar("T", bound=TrainedSettings)
+V = TypeVar("V")
 log = logging.getLogger("neuro")
 
 
 def read_vectors(settings: VectorSettings) -> WordVectors:
     """Load the vectors that settings name; what is refused says how the command line would let it pass."""
+    return _read(load_vectors, settings)
+
+
+def read_parts(settings: VectorSettings) -> list[WordVectors]:
+    """Load the same, each source by itself."""
+    return _read(load_parts, settings)
+
+
+def _read(load: Callable[..., V], settings: VectorSettings) -> V:
     try:
-        return load_vectors(
+        return load(
             settings.source,
             limit=settings.limit or None,
             duplicates=settings.duplicates,
@@ -111,6 +122,8 @@ def open_trained(path: Path, vectors: VectorSettings) -> TrainedRun:
     model_file = path / MODEL if path.is_dir() else path
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such run folder or model file")
+    if holds_codec(path):
+        raise ConfigError(f"{path}: holds a codec of `embed fit`; this takes a run of `embed train`")
     if not model_file.is_file():
         raise ConfigError(f"{path}: no {MODEL} in it: not a run folder, or its training has not finished")
     trained = MatryoshkaBinarizer.load(model_file)

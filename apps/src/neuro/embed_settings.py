@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from binemb.train_config import TrainConfig
+from sdquant import CodecConfig
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,33 @@ class EmbedTrainSettings:
         from binemb.matryoshka import check_levels
 
         check_levels(self.bits)
+
+
+@dataclass(frozen=True)
+class EmbedFitSettings:
+    """Settings of `neuro embed fit`.
+
+    Args:
+        vectors: which; sources joined by + are parts of one codec, each decoded by itself.
+        compression: bytes of the vectors in float32 over bytes of codec and codes, at least.
+        held_out: words to keep out of the fit and to judge it by.
+        seed: keys the fit and the choice of the held-out words.
+        device: where to fit.
+        codec: how to fit.
+    """
+
+    vectors: VectorSettings = field(default_factory=VectorSettings)
+    compression: float = 50.0
+    held_out: int = 0
+    seed: int = 0
+    device: str = "auto"
+    codec: CodecConfig = field(default_factory=CodecConfig)
+
+    def __post_init__(self) -> None:
+        if self.held_out < 0:
+            raise ValueError(f"held_out must not be negative, got {self.held_out}")
+        if not 1 <= self.compression < float("inf"):
+            raise ValueError(f"compression must be at least 1, got {self.compression}")
 
 
 @dataclass(frozen=True)

@@ -37,10 +37,22 @@ Vectors = Annotated[
         "--vectors", help="samples:glove-50d, samples:minilm, a file, or several joined by +.", metavar="SOURCE"
     ),
 ]
+SeveralVectors = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--vectors",
+        help="samples:glove-50d, samples:minilm, or a file. Repeat it, or join by +, for parts of one codec.",
+        metavar="SOURCE",
+    ),
+]
 Limit = Annotated[int | None, typer.Option(help="Read this many words only; 0 for all.", min=0)]
 Bits = Annotated[str | None, typer.Option(help="Prefix lengths in bits.", metavar="256,512,1024")]
 Model = Annotated[
     Path, typer.Option("--model", help="A run folder of `embed train`, or its model file.", metavar="RUN")
+]
+AnyModel = Annotated[
+    Path,
+    typer.Option("--model", help="A run folder of `embed train` or `embed fit`, or its model or codec.", metavar="RUN"),
 ]
 
 
@@ -66,3 +78,17 @@ def parse_bits(text: str | None) -> list[int] | None:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise ValueError(f"--bits: expected numbers such as 256,512,1024, got {text!r}") from None
+
+
+def join_sources(sources: list[str] | None) -> str | None:
+    """Sources as one, in the words of `load_vectors`.
+
+    Raises:
+        ValueError: a file whose name has a + stands among several.
+    """
+    if not sources:
+        return None
+    for source in sources if len(sources) > 1 else ():
+        if "+" in source and Path(source).exists():
+            raise ValueError(f"--vectors {source}: a name with + cannot stand among several sources; rename the file")
+    return "+".join(sources)

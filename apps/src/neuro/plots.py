@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 STYLE = {"binary": ("o", "tab:blue"), "sigma-delta": ("s", "tab:orange"), "five-bit": ("^", "tab:green")}
 
 
-def _figure(panels: int, *, height: float = 3.6) -> tuple[Figure, list[Axes]]:
+def new_figure(panels: int, *, height: float = 3.6) -> tuple[Figure, list[Axes]]:
     """A figure of several panels, at most three beside each other."""
     import matplotlib as mpl
 
@@ -38,7 +39,7 @@ def _figure(panels: int, *, height: float = 3.6) -> tuple[Figure, list[Axes]]:
     return figure, axes
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def save_figure(figure: Figure, path: Path) -> Path:
     from matplotlib import pyplot as plt
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,7 +51,7 @@ def _save(figure: Figure, path: Path) -> Path:
 def training_curves(lines: Sequence[dict[str, Any]], bits: Sequence[int], path: Path) -> Path:
     """Validation losses of every level, and the learning rate, against the step."""
     kinds = [kind for kind in ("reconstruction", "similarity") if f"{kind}_{bits[0]}" in lines[0]]
-    figure, axes = _figure(len(kinds) + 1)
+    figure, axes = new_figure(len(kinds) + 1)
     steps = [line["step"] for line in lines]
     for axis, kind in zip(axes, kinds, strict=False):
         for level in bits:
@@ -59,7 +60,7 @@ def training_curves(lines: Sequence[dict[str, Any]], bits: Sequence[int], path: 
         axis.legend()
     axes[-1].plot(steps, [line["learning_rate"] for line in lines], color="grey", marker=".")
     axes[-1].set(xlabel="step", ylabel="learning rate")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def quality_against_bytes(scores: Sequence[Score], path: Path, *, k: int) -> Path:
@@ -73,7 +74,7 @@ def quality_against_bytes(scores: Sequence[Score], path: Path, *, k: int) -> Pat
         for name, values in measures
         if any(value is not None for value in values)
     ]
-    figure, axes = _figure(len(measured))
+    figure, axes = new_figure(len(measured))
     for axis, (name, figures) in zip(axes, measured, strict=True):
         for family, (marker, colour) in STYLE.items():
             points = [(score.bytes_per_vector, value) for score, value in figures if score.name.startswith(family)]
@@ -86,12 +87,12 @@ def quality_against_bytes(scores: Sequence[Score], path: Path, *, k: int) -> Pat
         axis.set_xscale("log", base=2)
         ticks = sorted({score.bytes_per_vector for score in scores if not score.name.startswith("float32")})
         # five-bit codes stand close to a power of two: one label for both would be unreadable
-        axis.set_xticks([tick for tick in ticks if tick & (tick - 1) == 0] or ticks)
+        axis.set_xticks([tick for tick in ticks if math.log2(tick).is_integer()] or ticks)
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axis.minorticks_off()
         axis.set(xlabel="bytes a vector", title=name)
     axes[0].legend(fontsize="small")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def cosine_against_agreement(cosines: Tensor, agreements: dict[int, Tensor], path: Path) -> Path:
@@ -102,19 +103,19 @@ def cosine_against_agreement(cosines: Tensor, agreements: dict[int, Tensor], pat
         agreements: level to cosines of the codes of the same pairs, (P,).
         path: where the picture goes.
     """
-    figure, axes = _figure(len(agreements))
+    figure, axes = new_figure(len(agreements))
     line = np.linspace(-1, 1, 201)
     for axis, (level, values) in zip(axes, agreements.items(), strict=True):
         axis.hexbin(cosines.numpy(), values.numpy(), gridsize=60, bins="log", cmap="Blues", mincnt=1)
         axis.plot(line, 2 / np.pi * np.arcsin(line), color="tab:red", linewidth=1, label="(2/π) arcsin(cos)")
         axis.set(xlabel="cosine of the vectors", ylabel="cosine of the codes", title=f"{level} bits", xlim=(-0.6, 1))
         axis.legend(loc="upper left")
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def reconstruction_histogram(cosines: dict[str, Tensor], path: Path) -> Path:
     """Distribution over the words of the cosine between decoded and prepared vectors, per code."""
-    figure, (axis,) = _figure(1, height=3.8)
+    figure, (axis,) = new_figure(1, height=3.8)
     figure.set_figwidth(8)
     names = list(cosines)
     floor = 1e-6
@@ -128,4 +129,4 @@ def reconstruction_histogram(cosines: dict[str, Tensor], path: Path) -> Path:
     axis.invert_yaxis()
     axis.xaxis.set_major_formatter(lambda value, _: f"$10^{{{value:g}}}$")
     axis.set(xlabel="1 - cosine of decoded and prepared vector (less is better; median marked)")
-    return _save(figure, path)
+    return save_figure(figure, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from neuro.output import check_writable
 
 RUNS = Path("runs")
 CONFIG, MODEL, CODES, REPORT = "config.toml", "model.safetensors", "codes.safetensors", "report.html"
+CODEC = "codec.sdq"
 TRAINED = ("vectors.", "bits", "seed", "train.")  # settings that what was trained depends on
 log = logging.getLogger("neuro")
 
@@ -210,6 +212,43 @@ def running(plan: RunPlan, settings: Any) -> Iterator[None]:
             raise Stopped(f"stopped by a signal; resume with --resume auto --out {plan.folder}") from None
 
 
+def plan_folder(command: str, out: Path | None) -> Path:
+    """Decide on the folder of a run that is never resumed.
+
+    Raises:
+        ConfigError: a run stands there, or the folder cannot be written.
+    """
+    if out is None:
+        return _new_folder(command)
+    check_writable(out / CONFIG)
+    if _holds_work(out):
+        raise ConfigError(f"--out {out}: not empty; choose another folder")
+    return out
+
+
+@contextlib.contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Hold a run folder for work that is written at its end; where that fails before, no trace of it stays.
+
+    Raises:
+        RunFolderInUseError: another process writes to the folder.
+    """
+    from ddp_utils import lock_run_folder
+
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    with lock_run_folder(folder):
+        remove_leftovers(folder)
+        try:
+            yield
+        except BaseException:
+            if made and [path.name for path in folder.iterdir()] == [".lock"]:
+                with contextlib.suppress(OSError):  # what is not empty stays
+                    (folder / ".lock").unlink()
+                    for path in made:
+                        path.rmdir()
+            raise
+
+
 def check_processes(nproc: int, device: str) -> None:
     """Refuse one named GPU for several processes.
 
@@ -220,6 +259,17 @@ def check_processes(nproc: int, device: str) -> None:
         raise ConfigError(
             f"--device {device}: one GPU is not shared by --nproc {nproc} processes; use --device cuda, a GPU for each"
         )
+
+
+def check_single_process(command: str) -> None:
+    """Refuse several processes for work that is done by one.
+
+    Raises:
+        ConfigError: torchrun has started several.
+    """
+    n_processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if n_processes > 1:
+        raise ConfigError(f"{command}: is the work of one process, and {n_processes} were started; leave torchrun out")
 
 
 def relaunch(arguments: Sequence[str], *, nproc: int) -> None:

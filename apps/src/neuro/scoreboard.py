@@ -25,6 +25,10 @@ from torch.nn.functional import cosine_similarity
 from neuro.embed_settings import EvaluationSettings
 
 T = TypeVar("T")
+ABOUT_PREPARED = (
+    "Prepared: mean and leading principal components dropped, unit length; all codes hold prepared vectors. B/vector "
+    "counts the code; models and frames are stored once."
+)
 
 
 @dataclass(frozen=True)
@@ -33,14 +37,14 @@ class Candidate:
 
     Args:
         name: what the tables call it.
-        bytes_per_vector: size of one code.
+        bytes_per_vector: size of one code, the mean of them where they differ.
         compare: rows that are compared: vectors, decoded vectors, or binary codes.
         decoded: what decodes from the code, or None for the vectors themselves.
         fixed_bytes: size of what decodes all codes: stored once.
     """
 
     name: str
-    bytes_per_vector: int
+    bytes_per_vector: float
     compare: Tensor | BinaryCodes
     decoded: Tensor | None
     fixed_bytes: int = 0
@@ -53,7 +57,7 @@ class Score:
     Args:
         name: the code.
         compared: what a comparison costs: "float", "decoded" or "bits".
-        bytes_per_vector: bytes of one code.
+        bytes_per_vector: bytes of one code, the mean where they differ.
         fixed_bytes: bytes of model or codebook, stored once.
         compression: float32 bytes over code bytes.
         similarity: set to Spearman correlation; None where the vocabulary does not allow it.
@@ -65,7 +69,7 @@ class Score:
 
     name: str
     compared: str
-    bytes_per_vector: int
+    bytes_per_vector: float
     fixed_bytes: int
     compression: float
     similarity: dict[str, float | None]
@@ -153,13 +157,13 @@ def unframed(dim: int, levels: Iterable[int]) -> dict[str, str]:
 def judge(
     found: list[Candidate],
     words: list[str],
-    prepared_ND: Tensor,
+    reference_ND: Tensor,
     settings: EvaluationSettings,
     *,
     seed: int,
     on_done: Callable[[str], None],
 ) -> tuple[list[Score], dict[str, str]]:
-    """Score every candidate; the exact neighbours are those of the prepared vectors.
+    """Score every candidate; the exact neighbours are those of the reference, which decoded vectors should equal.
 
     Returns:
         The scores, and measure to reason for what could not be measured.
@@ -179,9 +183,9 @@ def judge(
         )
         recall = missing.attempt(
             f"recall@{settings.k}",
-            partial(evaluate_neighbours, rows, prepared_ND, k=settings.k, queries=settings.queries, seed=seed),
+            partial(evaluate_neighbours, rows, reference_ND, k=settings.k, queries=settings.queries, seed=seed),
         )
-        cosine = None if candidate.decoded is None else float(cosine_similarity(candidate.decoded, prepared_ND).mean())
+        cosine = None if candidate.decoded is None else float(cosine_similarity(candidate.decoded, reference_ND).mean())
         bits = isinstance(rows, BinaryCodes)
         scores.append(
             Score(
@@ -189,7 +193,7 @@ def judge(
                 compared="bits" if bits else "float" if candidate.decoded is None else "decoded",
                 bytes_per_vector=candidate.bytes_per_vector,
                 fixed_bytes=candidate.fixed_bytes,
-                compression=4 * prepared_ND.shape[1] / candidate.bytes_per_vector,
+                compression=4 * reference_ND.shape[1] / candidate.bytes_per_vector,
                 similarity={name: result and result.spearman for name, result in results.items()},
                 intervals={name: result and result.interval for name, result in results.items()},
                 analogy=analogy.accuracy if analogy else None,
@@ -222,7 +226,13 @@ def score_table(scores: list[Score], settings: EvaluationSettings) -> tuple[list
     for score in scores:
         analogy = [_figure(score.analogy)] * bool(settings.analogies)
         figures = [_figure(score.similarity[name]) for name in sets]
-        row = [score.name, score.compared, str(score.bytes_per_vector), f"{score.compression:.1f}x", *figures]
+        row = [
+            score.name,
+            score.compared,
+            f"{round(score.bytes_per_vector, 2):g}",
+            f"{score.compression:.1f}x",
+            *figures,
+        ]
         rows.append([*row, *analogy, _figure(score.recall), _figure(score.cosine, digits=4)])
     return columns, rows
 
@@ -231,12 +241,12 @@ def _figure(value: float | None, *, digits: int = 3) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def score_notes(settings: EvaluationSettings, missing: dict[str, str]) -> str:
+def score_notes(settings: EvaluationSettings, missing: dict[str, str], *, about: str = ABOUT_PREPARED) -> str:
     """What the table's columns mean, and why some have no figures."""
+    exact = "prepared float32 vectors" if about is ABOUT_PREPARED else "float32 vectors"
     notes = (
         f"Similarity sets: Spearman correlation with people's scores. Analogy: share right. recall@{settings.k}: share "
-        f"of the exact {settings.k} nearest neighbours of the prepared float32 vectors that the code returns. Cosine: "
-        "of decoded and prepared vectors. Prepared: mean and leading principal components dropped, unit length; all "
-        "codes hold prepared vectors. B/vector counts the code; models and frames are stored once."
+        f"of the exact {settings.k} nearest neighbours of the {exact} that the code returns. Cosine: of decoded and "
+        f"{exact.replace(' float32', '')}. {about}"
     )
     return " ".join([notes, *(f"Not measured (-): {reason}." for reason in missing.values())])

@@ -13,7 +13,8 @@ import pytest
 import safetensors.torch
 import torch
 from binemb.errors import UnknownWordError, VectorFileError
-from binemb.vectors import WordVectors, load_vectors
+from binemb.vectors import load_parts, load_vectors
+from binemb.word_vectors import WordVectors
 from gensim.models import FastText, KeyedVectors
 from gensim.models.fasttext import load_facebook_vectors, save_facebook_model
 
@@ -283,6 +284,24 @@ def test_join(tmp_path):
     assert load_vectors(three).words == ["z"]
     with pytest.raises(ValueError, match="no word in common"):
         load_vectors(f"{one}+{write_lines(tmp_path / 'four.txt', ['z 1'])}")
+
+
+def test_parts_are_those_of_the_join_with_their_lengths(tmp_path):
+    """Row by row the same words; scaled to unit length and put side by side they are the join."""
+    one = write_lines(tmp_path / "one.txt", ["a 3 4", "b 1 0", "c 0 2", "d 0 0", "a 9 9"])
+    two = write_lines(tmp_path / "two.txt", ["d 5", "c -7", "x 3", "a 9", "y 2"])
+    first, second = load_parts(f"{one}+ {two}")
+    assert_same(first, ["a", "c", "d"], [[3.0, 4], [0, 2], [0, 0]])
+    assert_same(second, ["a", "c", "d"], [[9.0], [-7], [5]])
+    assert (first.source, second.source) == (str(one), str(two))
+    assert first.dropped == {"duplicate": 1, "non_finite": 0, "not_common": 1}
+    assert second.dropped == {"duplicate": 0, "non_finite": 0, "not_common": 2}
+    joined = load_vectors(f"{one}+{two}", limit=2)
+    parts = [torch.nn.functional.normalize(part.vectors, dim=1) for part in load_parts(f"{one}+{two}", limit=2)]
+    assert joined.words == ["a", "c"]
+    assert torch.equal(joined.vectors, torch.cat(parts, dim=1))
+    (alone,) = load_parts(two)
+    assert_same(alone, ["d", "c", "x", "a", "y"], [[5.0], [-7], [3], [9], [2]])
 
 
 @pytest.mark.parametrize("source", ["glove:50", "hub:", ""])

@@ -208,7 +208,7 @@ def test_refinement_is_kept_in_the_file(tmp_path: Path) -> None:
     assert not torch.allclose(codec.decode(codes), unrefined)  # pyright: ignore[reportArgumentType]
 
 
-def test_wide_vectors_are_coded_in_blocks() -> None:
+def test_wide_vectors_are_coded_in_blocks(tmp_path: Path) -> None:
     x = words(700, 600)
     codec, codes = sd.Codec.fit_encode(x, 30, config=sd.CodecConfig(bits_per_symbol=2, rounds=3, restarts=4))
     blocks = codec.decoder.blocks
@@ -216,6 +216,9 @@ def test_wide_vectors_are_coded_in_blocks() -> None:
     assert max(block.dim for block in blocks) <= 300
     # the first dimensions vary most and get most of the symbols
     assert blocks[0].n_codebooks > blocks[-1].n_codebooks
+    assert len(blocks) > 10  # block10 sorts before block2
+    codec.save(tmp_path / "codec")
+    assert sd.Codec.load(tmp_path / "codec").codec_id == codec.codec_id
     assert codec.report(x)["identity"] == 1
     assert len(codes) == 700
 

@@ -11,7 +11,8 @@ from .preparation import Preparation
 from .similarity import SimilarityResult, evaluate_similarity
 from .train import train_binarizer
 from .train_config import LossWeights, TrainConfig
-from .vectors import WordVectors, load_vectors
+from .vectors import load_parts, load_vectors
+from .word_vectors import WordVectors
 
 __all__ = [
     "Analogies",
@@ -42,6 +43,7 @@ __all__ = [
     "faiss_gpu_count",
     "hamming",
     "load_analogies",
+    "load_parts",
     "load_vectors",
     "load_word_pairs",
     "pack_five_bit",

@@ -1,21 +1,16 @@
-"""Word vectors and where they come from.
+"""Where word vectors come from.
 
 Shapes: N words, D values a word: `vectors_ND`.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor
 from torch.nn.functional import normalize
 
 from binemb.binary_vectors import (
@@ -29,9 +24,10 @@ from binemb.binary_vectors import (
     read_word2vec_binary,
     read_word_list,
 )
-from binemb.errors import UnknownWordError, VectorFileError
+from binemb.errors import VectorFileError
 from binemb.samples import SAMPLES, read_sample
 from binemb.text_vectors import STREAM_ERRORS, RawVectors, open_stream, parse_header, read_text_vectors
+from binemb.word_vectors import WordVectors
 
 _KINDS = (
     "a file (GloVe, word2vec or fastText text, also .gz, .xz or .bz2; word2vec or fastText binary; "
@@ -39,109 +35,6 @@ _KINDS = (
 )
 _HEAD_BYTES = 1 << 16
 _NUMBER_CHARACTERS = b"0123456789+-.eEnaifty \t\r"
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class WordVectors:
-    """Words and their vectors, row by row.
-
-    Args:
-        words: N different words.
-        vectors: float32, (N, D), finite.
-        source: where they come from, as `load_vectors` was given it.
-        dropped: rows left out on the way, by reason: "duplicate", "non_finite", "not_common".
-
-    Raises:
-        TypeError: `vectors` is not float32.
-        ValueError: shapes that disagree, a word given twice or values that are not finite.
-    """
-
-    words: list[str]
-    vectors: Tensor
-    source: str
-    dropped: dict[str, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.vectors.dtype != torch.float32:
-            raise TypeError(f"WordVectors: vectors must be float32, got {self.vectors.dtype}; call .float() on them")
-        if self.vectors.ndim != 2 or self.vectors.shape[1] == 0 or self.vectors.shape[0] != len(self.words):
-            raise ValueError(
-                f"WordVectors: {len(self.words)} words need vectors of shape ({len(self.words)}, D), "
-                f"got {tuple(self.vectors.shape)}"
-            )
-        if len(self._rows) != len(self.words):
-            twice = next(word for row, word in enumerate(self.words) if self._rows[word] != row)
-            raise ValueError(f"WordVectors: the word {twice!r} is given twice; keep one row a word")
-        finite_N = torch.isfinite(self.vectors).all(dim=1)
-        if not finite_N.all():
-            row = int((~finite_N).nonzero()[0])
-            raise ValueError(f"WordVectors: the vector of {self.words[row]!r} (row {row}) has NaN or infinite values")
-
-    def __len__(self) -> int:
-        return len(self.words)
-
-    def __repr__(self) -> str:
-        return f"WordVectors({len(self)} words x {self.dim} from {self.source!r}, dropped={self.dropped})"
-
-    @property
-    def dim(self) -> int:
-        """D, the number of values a word."""
-        return self.vectors.shape[1]
-
-    @cached_property
-    def _rows(self) -> dict[str, int]:
-        return {word: row for row, word in enumerate(self.words)}
-
-    def index(self, word: str) -> int:
-        """Return the row of a word.
-
-        Raises:
-            UnknownWordError: there is no such word; the message names close ones.
-        """
-        try:
-            return self._rows[word]
-        except KeyError:
-            raise UnknownWordError(self._unknown(word)) from None
-
-    def rows(self, words: Sequence[str]) -> Tensor:
-        """Return the rows of several words, int64, (len(words),): `wv.vectors[wv.rows(["king", "queen"])]`.
-
-        Raises:
-            TypeError: one string instead of several.
-            UnknownWordError: one of them is not there; the message names close ones.
-        """
-        if isinstance(words, str):
-            raise TypeError(f"WordVectors.rows: expected several words, got the one string {words!r}; use index()")
-        return torch.tensor([self.index(word) for word in words], dtype=torch.int64)
-
-    def select(self, rows: Tensor | Sequence[int]) -> WordVectors:
-        """Return these rows, in this order, as vectors of their own.
-
-        Args:
-            rows: row numbers, int, (K,), each once, -N <= row < N.
-
-        Raises:
-            IndexError: a row number that is out of range.
-            ValueError: a row given twice.
-        """
-        rows_K = torch.as_tensor(rows, dtype=torch.int64)
-        return WordVectors(
-            [self.words[row] for row in rows_K.tolist()],
-            self.vectors[rows_K.to(self.vectors.device)],
-            self.source,
-            dict(self.dropped),
-        )
-
-    def _unknown(self, word: str) -> str:
-        lower = word.lower()
-        if lower != word and lower in self._rows:
-            return f"{word!r} is not among the {len(self)} words of {self.source}; {lower!r} is: write it in lower case"
-        candidates = [
-            other for other in self.words if other[:1].lower() == lower[:1] and abs(len(other) - len(word)) <= 2
-        ]
-        close = difflib.get_close_matches(word, candidates, n=3, cutoff=0.7)
-        hint = f"; close: {', '.join(map(repr, close))}" if close else ""
-        return f"{word!r} is not among the {len(self)} words of {self.source}{hint}"
 
 
 def load_vectors(
@@ -175,6 +68,29 @@ def load_vectors(
         TypeError, ValueError: an argument that is not allowed, an unknown kind of source or a join without common
             words.
     """
+    parts = load_parts(source, limit=limit, duplicates=duplicates, non_finite=non_finite)
+    return parts[0] if len(parts) == 1 else _join(parts, os.fspath(source))
+
+
+def load_parts(
+    source: str | os.PathLike[str],
+    *,
+    limit: int | None = None,
+    duplicates: Literal["drop", "error"] = "drop",
+    non_finite: Literal["error", "drop"] = "error",
+) -> list[WordVectors]:
+    """Load each of several sources by itself, with its values as they are, on the words that all have.
+
+    Args:
+        source: as for `load_vectors`.
+        limit, duplicates, non_finite: as for `load_vectors`.
+
+    Returns:
+        One a source; row i is of the same word in all, in the order of the first. A single source comes alone.
+
+    Raises:
+        FileNotFoundError, ModuleNotFoundError, VectorFileError, TypeError, ValueError: as for `load_vectors`.
+    """
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
         raise TypeError(f"load_vectors: limit must be an int or None, got {limit!r}")
     if limit is not None and limit < 1:
@@ -185,10 +101,10 @@ def load_vectors(
         raise ValueError(f"load_vectors: non_finite must be 'error' or 'drop', got {non_finite!r}")
     name = os.fspath(source)
     if "+" in name and not Path(name).exists():
-        parts = [part.strip() for part in name.split("+")]
-        loaded = [load_vectors(part, duplicates=duplicates, non_finite=non_finite) for part in parts]
-        return _join(loaded, name, limit)
-    return _clean(_read(name, limit), name, duplicates, non_finite)
+        names = [part.strip() for part in name.split("+")]
+        loaded = [_clean(_read(part, None), part, duplicates, non_finite) for part in names]
+        return _align(loaded, name, limit)
+    return [_clean(_read(name, limit), name, duplicates, non_finite)]
 
 
 def detect_format(head: bytes) -> Literal["npy", "fasttext", "safetensors", "word2vec", "text"]:
@@ -265,13 +181,24 @@ def _clean(raw: RawVectors, name: str, duplicates: str, non_finite: str) -> Word
     return WordVectors(list(first_row), raw.vectors_ND[torch.tensor(list(first_row.values()))], name, dropped)
 
 
-def _join(loaded: list[WordVectors], name: str, limit: int | None) -> WordVectors:
+def _align(loaded: list[WordVectors], name: str, limit: int | None) -> list[WordVectors]:
+    """Keep the words that all have, in the order of the first."""
     first, *others = loaded
-    common = [word for word in first.words if all(word in other._rows for other in others)]
+    common = [word for word in first.words if all(word in other for other in others)]
     if not common:
         raise ValueError(f"load_vectors: the sources of {name!r} have no word in common")
-    dropped = {reason: sum(part.dropped[reason] for part in loaded) for reason in ("duplicate", "non_finite")}
-    dropped["not_common"] = len(first) - len(common)
     words = common[:limit]
-    parts = [normalize(part.vectors[part.rows(words)], dim=1) for part in loaded]
-    return WordVectors(words, torch.cat(parts, dim=1), name, dropped)
+    return [
+        WordVectors(
+            words, part.vectors[part.rows(words)], part.source, {**part.dropped, "not_common": len(part) - len(common)}
+        )
+        for part in loaded
+    ]
+
+
+def _join(parts: list[WordVectors], name: str) -> WordVectors:
+    """Put unit vectors side by side."""
+    dropped = {reason: sum(part.dropped[reason] for part in parts) for reason in ("duplicate", "non_finite")}
+    dropped["not_common"] = parts[0].dropped["not_common"]
+    joined_ND = torch.cat([normalize(part.vectors, dim=1) for part in parts], dim=1)
+    return WordVectors(parts[0].words, joined_ND, name, dropped)

@@ -23,6 +23,7 @@ from sdquant.bit_stream import (
 )
 
 FORMAT, VERSION = "sdquant.codec_codes", 1
+STAGE_BITS = 4  # of a symbol of an escape
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ class CodecCodes:
         """Bytes beyond those of all rows."""
         total, universe = 0, self.n_rows
         for rows_E, symbols_ES in self.escapes:
-            total += sorted_bytes(len(rows_E), universe) + stream_bytes(symbols_ES.numel(), 4)
+            total += sorted_bytes(len(rows_E), universe) + stream_bytes(symbols_ES.numel(), STAGE_BITS)
             universe = len(rows_E)
         rows_X, values_XD = self.exceptions
         return total + sorted_bytes(len(rows_X), self.n_rows) + values_XD.nbytes
@@ -109,7 +110,7 @@ class CodecCodes:
         tensors, counts, within = {"stream": self.stream}, [], torch.arange(self.n_rows)
         for i, (rows_E, symbols_ES) in enumerate(self.escapes):
             tensors[f"rows{i}"] = pack_sorted(torch.searchsorted(within, rows_E), len(within))
-            tensors[f"symbols{i}"] = pack_numbers(symbols_ES.flatten(), 4)
+            tensors[f"symbols{i}"] = pack_numbers(symbols_ES.flatten(), STAGE_BITS)
             counts.append([len(rows_E), symbols_ES.shape[1]])
             within = rows_E
         tensors["exception_rows"] = pack_sorted(self.exceptions[0], self.n_rows)
@@ -145,7 +146,7 @@ class CodecCodes:
         escapes, within = [], torch.arange(n_rows)
         for i, (count, width) in enumerate(facts["escapes"]):
             places = unpack_sorted(tensors[f"rows{i}"], _whole(count, "escapes"), len(within))
-            symbols = unpack_numbers(tensors[f"symbols{i}"], count * _whole(width, "escapes"), 4)
+            symbols = unpack_numbers(tensors[f"symbols{i}"], count * _whole(width, "escapes"), STAGE_BITS)
             within = within[places]
             escapes.append((within, symbols.view(count, width)))
         values_XD = tensors["exceptions"]

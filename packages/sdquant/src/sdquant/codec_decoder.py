@@ -13,9 +13,10 @@ from torch import Tensor
 
 from sdquant.additive import LEVEL_BITS, AdditiveCodebooks, additive_decode, additive_encode
 from sdquant.bit_stream import pack_numbers, unpack_numbers
+from sdquant.codec_codes import STAGE_BITS
 from sdquant.refinement import Refinement
 
-STAGE_SYMBOLS, STAGE_BITS = 2, 4
+STAGE_SYMBOLS = 2
 _TOP = 2 ** (LEVEL_BITS - 1)
 
 
@@ -107,7 +108,8 @@ class Decoder:
             KeyError, TypeError, ValueError, RuntimeError: they do not fit together.
         """
         blocks, stages = [], []
-        for name, (n_codebooks, n_symbols, width) in facts["codebooks"].items():
+        in_order = sorted(facts["codebooks"].items(), key=lambda entry: (len(entry[0]), entry[0]))  # 10 after 9
+        for name, (n_codebooks, n_symbols, width) in in_order:
             stream = tensors[f"{name}.levels"]
             if min(n_codebooks, n_symbols, width) < 1 or n_codebooks * n_symbols * width > 2 * stream.numel():
                 raise ValueError(f"{name} does not fit its bytes")

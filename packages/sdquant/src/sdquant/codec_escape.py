@@ -19,8 +19,8 @@ from torch import Tensor
 
 from sdquant.additive import AdditiveCodebooks, additive_decode, additive_encode, fit_codebooks
 from sdquant.bit_stream import pack_numbers
-from sdquant.codec_codes import CodecCodes
-from sdquant.codec_decoder import STAGE_BITS, STAGE_SYMBOLS, Decoder
+from sdquant.codec_codes import STAGE_BITS, CodecCodes
+from sdquant.codec_decoder import STAGE_SYMBOLS, Decoder
 from sdquant.codec_plan import codebook_bytes
 from sdquant.identity import mistaken, pushed_targets
 

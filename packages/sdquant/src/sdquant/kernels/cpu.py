@@ -201,10 +201,13 @@ def sigma_delta(
     return q_NM, v_NM if states else None
 
 
-def fwht(x_ND: Tensor, blocks: tuple[int, ...]) -> Tensor:
-    """The butterflies of `reference.fwht`, a row at a time so that it stays in the first-level cache."""
+def fwht(x_ND: Tensor, blocks: tuple[int, ...], *, out_ND: Tensor | None = None) -> Tensor:
+    """The butterflies of `reference.fwht`, a row at a time so that it stays in the first-level cache.
+
+    Given contiguous memory as `out_ND`, the result goes there.
+    """
     x_ND = x_ND.detach().contiguous()
-    out_ND = torch.empty_like(x_ND)
+    out_ND = torch.empty_like(x_ND) if out_ND is None else out_ND
     x, sizes = x_ND.numpy(), np.array(blocks, dtype=np.int64)
     arguments = (x, sizes, (sizes**-0.5).astype(x.dtype), out_ND.numpy())
     _over_rows(_fwht_rows, arguments, len(x_ND), x_ND.numel())

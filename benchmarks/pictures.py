@@ -1,0 +1,75 @@
+"""Draw the pictures of the docs from `results/*.json`.
+
+uv run python benchmarks/pictures.py
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+import sdquant as sd
+
+RESULTS = Path(__file__).parent / "results"
+ASSETS = Path(__file__).parents[1] / "docs" / "assets"
+STYLE = {"sdquant.Codec": {"color": "black", "marker": "o", "s": 60, "zorder": 3}}
+MARKERS = {"PQ": "s", "OPQ": "D", "RQ": "^", "LSQ": "v", "ITQ": "P", "RaBitQ": "X"}
+
+
+def codec_recall(results: dict[str, Any]) -> None:
+    """Recall on held-out words against all bytes, a panel a data set."""
+    rows = results["equal_total_bytes"]
+    names = list(dict.fromkeys(row["data"] for row in rows))
+    figure, axes = plt.subplots(1, len(names), figsize=(4.2 * len(names), 3.6), layout="constrained")
+    for name, axis in zip(names, axes, strict=True):
+        for method in dict.fromkeys(row["method"] for row in rows):
+            part = sorted(
+                (row["total_bytes"], row["recall_held_out"])
+                for row in rows
+                if row["data"] == name and row["method"] == method
+            )
+            if part:
+                style: dict[str, Any] = STYLE.get(method) or {"marker": MARKERS[method], "s": 40}
+                axis.scatter(*zip(*part, strict=True), label=method, **style)
+        axis.set(title=name, xlabel="bytes a vector, everything counted", ylim=(0, None))
+    axes[0].set_ylabel("recall@10, held-out queries")
+    axes[-1].legend(fontsize=8)
+    figure.savefig(ASSETS / "codec-recall.png", dpi=110)
+
+
+def codec_growth(results: dict[str, Any]) -> None:
+    """Seconds of each stage against vectors, bits and dimensions, with the fitted log-log slope."""
+    figure, axes = plt.subplots(1, 3, figsize=(12.6, 3.6), layout="constrained")
+    names = {"rows": "vectors", "bits": "bits", "dim": "dimensions"}
+    for axis, (varied, label) in zip(axes, names.items(), strict=True):
+        part = [row for row in results["growth"] if row["varied"] == varied]
+        for stage, title in (("fit_s", "fit, 5 rounds"), ("encode_s", "encode"), ("verify_s", "verify")):
+            slope = results["slopes"][varied][stage]
+            axis.loglog(
+                [row[varied] for row in part], [row[stage] for row in part], "o-", label=f"{title}: slope {slope:.2f}"
+            )
+        ticks = [row[varied] for row in part]
+        axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks], minor=False)
+        axis.set_xticks([], minor=True)
+        axis.set_xlabel(label)
+        axis.legend(fontsize=8)
+    axes[0].set_ylabel("seconds")
+    figure.savefig(ASSETS / "codec-growth.png", dpi=110)
+
+
+def main() -> None:
+    """Draw all."""
+    codecs, sdquant = (json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in ("codecs", "sdquant"))
+    codec_recall(codecs)
+    codec_growth(codecs)
+    sd.analysis.plot_jl_report(sdquant["binary_embeddings"]).savefig(ASSETS / "jl-report.png", dpi=110)
+
+
+if __name__ == "__main__":
+    main()
