@@ -19,9 +19,9 @@ from binemb import (
     evaluate_neighbours,
     train_binarizer,
 )
-from binemb.train import losses_per_group, split_held_out, validate
-from binemb.train_config import learning_rate_at
-from ddp_utils import DistributedBatchSampler, Stopped, read_metrics
+from binemb.train import losses_per_group, validate
+from ddp_utils import DistributedBatchSampler, Stopped, read_metrics, split_held_out
+from ddp_utils.training_config import learning_rate_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cosine_similarity
@@ -62,9 +62,9 @@ def gradients_of_first_steps(monkeypatch, config: TrainConfig, *, rank: int = 0,
         captured.append(torch.cat([p.grad.double().flatten() for p in parameters]))
 
     with monkeypatch.context() as patch:
-        patch.setattr("binemb.train.DistributedBatchSampler", sampler)
-        patch.setattr("binemb.train.world_size", lambda: ranks)
-        patch.setattr("binemb.train.all_reduce_gradients", capture)
+        patch.setattr("ddp_utils.training_loop.DistributedBatchSampler", sampler)
+        patch.setattr("ddp_utils.training_loop.world_size", lambda: ranks)
+        patch.setattr("ddp_utils.training_loop.all_reduce_gradients", capture)
         train_binarizer(clustered(), LEVELS, config)
     return captured
 

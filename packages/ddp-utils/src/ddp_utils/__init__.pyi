@@ -33,6 +33,8 @@ from .seed import keyed_generator, keyed_numpy_generator, seed_everything
 from .sharded_stream import ShardedStream, shard_stream
 from .stopping import EarlyStopping, SignalStop, Stopped
 from .tensor_file import FileFormatError, read_tensor_file, write_tensor_file
+from .training_config import TrainingConfig, learning_rate_at
+from .training_loop import mean_losses, split_held_out, train_model
 
 __all__ = [
     "EXIT_RESUMABLE",
@@ -52,6 +54,7 @@ __all__ = [
     "SignalStop",
     "Stopped",
     "TooManyBadBatchesError",
+    "TrainingConfig",
     "WeightedMeans",
     "World",
     "all_finite",
@@ -75,7 +78,9 @@ __all__ = [
     "keyed_generator",
     "keyed_numpy_generator",
     "launch",
+    "learning_rate_at",
     "lock_run_folder",
+    "mean_losses",
     "memory_report",
     "process_group",
     "progress",
@@ -91,6 +96,8 @@ __all__ = [
     "seed_everything",
     "setup_logging",
     "shard_stream",
+    "split_held_out",
+    "train_model",
     "verify_checkpoint",
     "world_size",
     "write_environment",

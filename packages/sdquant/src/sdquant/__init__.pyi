@@ -1,4 +1,7 @@
 from . import analysis, kernels
+from .autoencoder_config import AutoencoderConfig, AutoencoderLossWeights
+from .autoencoder_train import train_binary_autoencoder
+from .binary_autoencoder import BinaryAutoencoder
 from .binary_embedding import BinaryEmbedding
 from .bit_linear import BitLinear
 from .bits import pack_bits, unpack_bits
@@ -16,6 +19,9 @@ from .ternary import pack_ternary, quantize_ternary, unpack_ternary
 from .whole_model import pack_model, quantize_model
 
 __all__ = [
+    "AutoencoderConfig",
+    "AutoencoderLossWeights",
+    "BinaryAutoencoder",
     "BinaryEmbedding",
     "BitLinear",
     "Codec",
@@ -45,6 +51,7 @@ __all__ = [
     "sigma_delta_states",
     "sobolev_dual",
     "stability_limit",
+    "train_binary_autoencoder",
     "unpack_bits",
     "unpack_ternary",
     "unshape",

@@ -18,6 +18,9 @@ _CONTRACT_GAIN = 0.1  # the linear map leads at the start
 class ResidualNetwork(nn.Module):
     """u -> A u + a + C relu(B u + c), with weights in real numbers or 1.58 bit.
 
+    A ternary A is the sum of two, the second for what the first leaves of the weights it stands for: one alone keeps
+    four fifths of their power.
+
     Args:
         inputs: K >= 1.
         outputs: O >= 1.
@@ -27,6 +30,9 @@ class ResidualNetwork(nn.Module):
     Shape:
         Input (..., K), output (..., O). All weights are zero until `draw`.
     """
+
+    direct: nn.Linear | PackedBitLinear
+    rest: nn.Linear | PackedBitLinear | None
 
     def __init__(
         self, inputs: int, outputs: int, hidden: int, layer: type[nn.Linear] | type[PackedBitLinear] = nn.Linear
