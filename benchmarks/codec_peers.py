@@ -14,7 +14,7 @@ import faiss
 import numpy as np
 
 TABLE_BYTES = 2  # a number
-LSQ_DIM = 128  # beyond, it trains for tens of minutes
+NARROW = 128  # dimensions up to which OPQ and LSQ are run
 
 
 @dataclass(frozen=True)
@@ -145,10 +145,9 @@ def within(budget: float, n_rows: int, dim: int) -> Iterator[Peer]:
     """For each family the largest sizes whose codes and tables, spread over the rows, take at most `budget` bytes."""
     makers: list[Callable[[int], Peer]] = []
     makers += [lambda n, b=bits: product(dim, n, b, rotated=False) for bits in (4, 8)]
-    # tables of 8 bits in many dimensions, rotations beside them or one a stage, leave hardly any bytes for codes
-    makers += [lambda n, b=bits: product(dim, n, b, rotated=True) for bits in ((4, 8) if dim <= LSQ_DIM else (4,))]
-    makers.append(lambda n: additive(dim, n, 4))
-    if dim <= LSQ_DIM:
+    makers.append(lambda n: additive(dim, n, 4))  # tables of 8 bits, one a stage, leave few bytes for codes
+    if dim <= NARROW:  # else a rotation takes most of the bytes, and LSQ trains for tens of minutes
+        makers += [lambda n, b=bits: product(dim, n, b, rotated=True) for bits in (4, 8)]
         makers.append(lambda n: additive(dim, n, 4, local_search=True))
     makers.append(lambda n: itq(dim, min(n, dim)))
     makers.append(lambda n: rabitq(dim, min(n, dim)))

@@ -20,7 +20,8 @@ def codecs(results: dict[str, Any]) -> str:
             f"{row['mse']:.3f} / {row['mse_held_out']:.3f}",
             f"{row['encoded_per_s']:,.0f}",
         ]
-        for row in results["equal_total_bytes"]
+        for part in results["equal_total_bytes"].values()
+        for row in part
     ]
     columns = ["vectors", "method", "bytes, all", "bytes, codes", "identity", "recall@10, vocabulary / held out"]
     return markdown([*columns, "MSE/variance, vocabulary / held out", "encoded/s"], rows)
@@ -44,7 +45,8 @@ def codec_bytes(results: dict[str, Any]) -> str:
             f"{row['recall_symmetric']:.3f}",
             f"{row['train_s']:.0f}",
         ]
-        for row in results["equal_total_bytes"]
+        for part in results["equal_total_bytes"].values()
+        for row in part
         if row["method"] == "sdquant.Codec"
     ]
     columns = ["vectors", "vocabulary", "codes", "escapes", "codec", "all, bytes a vector", "compression", "escaped"]

@@ -1,6 +1,7 @@
 """sdquant.Codec beside faiss on GloVe, MiniLM's word vectors and both together: bytes, identity, neighbours, speed.
 
-uv run --group bench python benchmarks/codecs.py
+uv run --group bench python benchmarks/codecs.py                     all parts, an hour or more
+uv run --group bench python benchmarks/codecs.py --only GloVe,speed  these parts; the others stay as they are
 
 All vectors are centred and of unit length, 1,000 of them held out; all methods see the same ones and are compared by
 cosine, which serves the peers better than distance. Peers' tables count half of what faiss keeps.
@@ -13,6 +14,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).parents[1])  # the scripts have their packages' names: do not find them first
 
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -30,8 +32,8 @@ from sdquant.identity import mistaken
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from benchmarks import codec_peers
-from benchmarks.common import arguments, interleaved, write_results
+from benchmarks import codec_peers, codec_speed
+from benchmarks.common import parsed, parser_of, write_results
 
 GLOVE = Path(__file__).parents[2] / "shared" / "data" / "vectors" / "glove.6B.100d.top100k.f16.npy"
 COMPRESSIONS = (50, 100)
@@ -239,80 +241,40 @@ def ablation(parts: list[Tensor], *, small: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def encoding_beside_rq(parts: list[Tensor], *, small: bool) -> list[dict[str, Any]]:
-    """Vectors a second at 8 code bytes, ours and RQ's in turn."""
-    (vocabulary,), _ = split(parts, 100)
-    sample = vocabulary[: 500 if small else 20_000]
-    dim = sample.shape[1]
-    rq = faiss.ResidualQuantizer(dim, 2 if small else 8, 4 if small else 8)
-    rq.train(sample.numpy())
-    work: dict[str, Callable[[], object]] = {"RQ 8x8": lambda: rq.compute_codes(sample.numpy())}
-    for count, bits in ((4, 4),) if small else ((16, 4), (10, 6), (8, 8)):
-        codebooks, _ = fit_codebooks(sample, count, 1 << bits, rounds=2)
-        work[f"{count}x{bits}"] = lambda c=codebooks: additive_encode(sample, c)
-    times = interleaved(work, repeats=1 if small else 5)
-    return [
-        {"code": name, "encoded_per_s": len(sample) / f["median_s"], "fastest": len(sample) / f["min_s"]}
-        for name, f in times.items()
-    ]
-
-
-def growth(parts: list[Tensor], *, small: bool) -> list[dict[str, Any]]:
-    """Seconds to fit (5 rounds), encode and verify, against vectors, bits and dimensions."""
-    base = {"rows": 1_000, "bits": 16, "dim": 16} if small else {"rows": 20_000, "bits": 64, "dim": 64}
-    steps = {"rows": (500, 1_000), "bits": (8, 16), "dim": (8, 16)}
-    if not small:
-        steps = {"rows": (10_000, 20_000, 40_000, 80_000), "bits": (32, 64, 128, 256), "dim": (16, 32, 64, 100)}
-    results = []
-    for varied, values in steps.items():
-        for value in values:
-            size = {**base, varied: value}
-            x = parts[0][: size["rows"], : size["dim"]].contiguous()
-            start = time.perf_counter()
-            codebooks, _ = fit_codebooks(x, size["bits"] // 4, 16, rounds=5)
-            fitted = time.perf_counter()
-            codes = additive_encode(x, codebooks)
-            encoded = time.perf_counter()
-            mistaken(additive_decode(codes, codebooks), x, torch.arange(len(x)))
-            verified = time.perf_counter()
-            seconds = {"fit_s": fitted - start, "encode_s": encoded - fitted, "verify_s": verified - encoded}
-            results.append({"varied": varied, **size, **seconds})
-            print(results[-1], flush=True)
-    return results
-
-
-def slopes(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Log-log slopes of the seconds of each stage."""
-    found: dict[str, dict[str, float]] = {}
-    for varied in dict.fromkeys(row["varied"] for row in rows):
-        part = [row for row in rows if row["varied"] == varied]
-        size = np.log([row[varied] for row in part])
-        stages = ("fit_s", "encode_s", "verify_s")
-        found[varied] = {stage: float(np.polyfit(size, np.log([r[stage] for r in part]), 1)[0]) for stage in stages}
-    return found
+PARTS: dict[str, Callable[..., dict[str, Any]]] = {
+    "code_bytes": lambda parts, small: {"equal_code_bytes": equal_code_bytes(parts, small=small)},
+    "symbols": lambda parts, small: {
+        "symbols": symbols(parts, small=small),
+        "blocks": blocks(parts, small=small),
+        "ablation": ablation(parts, small=small),
+    },
+    "speed": lambda parts, small: {
+        "growth": (grown := codec_speed.growth(parts, small=small)),
+        "slopes": codec_speed.slopes(grown),
+        "encoding": codec_speed.encoding_beside_rq(parts, small=small),
+    },
+}
 
 
 def main() -> None:
-    """Run all parts and write `results/codecs.json`."""
-    options = arguments(__doc__ or "")
+    """Run parts and write `results/codecs.json`."""
+    parser = parser_of(__doc__ or "")
+    parser.add_argument("--only", help="parts to run, separated by commas: data sets, " + ", ".join(PARTS))
+    options = parsed(parser)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     faiss.omp_set_num_threads(options.threads)
-    small = options.small
-    data = datasets(small=small)
-    first = next(iter(data.values()))
-    figures: dict[str, Any] = {"equal_total_bytes": []}
-    for name, parts in data.items():
-        figures["equal_total_bytes"] += equal_total_bytes(name, parts, small=small)
+    data = datasets(small=options.small)
+    names = [*data, *PARTS] if options.only is None else options.only.split(",")
+    if unknown := set(names) - {*data, *PARTS}:
+        parser.error(f"no parts {unknown}; there are {[*data, *PARTS]}")
+    path = options.out / "codecs.json"
+    figures = json.loads(path.read_text("utf-8")) if options.only else {"equal_total_bytes": {}}
+    for name in names:
+        if name in data:
+            figures["equal_total_bytes"][name] = equal_total_bytes(name, data[name], small=options.small)
+        else:
+            figures |= PARTS[name](next(iter(data.values())), small=options.small)
         write_results("codecs", figures, options)
-    figures["equal_code_bytes"] = equal_code_bytes(first, small=small)
-    figures["symbols"] = symbols(first, small=small)
-    figures["blocks"] = blocks(first, small=small)
-    figures["ablation"] = ablation(first, small=small)
-    write_results("codecs", figures, options)
-    figures["growth"] = growth(first, small=small)
-    figures["slopes"] = slopes(figures["growth"])
-    figures["encoding"] = encoding_beside_rq(first, small=small)
-    write_results("codecs", figures, options)
 
 
 if __name__ == "__main__":

@@ -21,15 +21,25 @@ RESULTS = Path(__file__).parent / "results"
 REPEATS = 9
 
 
-def arguments(description: str) -> argparse.Namespace:
+def parser_of(description: str) -> argparse.ArgumentParser:
     """`--small` checks that the script works; `--out` says where the figures go."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--small", action="store_true", help="small sizes, for a test of the script itself")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the result file")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch, numba and faiss")
+    return parser
+
+
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The options, with as many threads in use as they say."""
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     return options
+
+
+def arguments(description: str) -> argparse.Namespace:
+    """The options of a script that adds none."""
+    return parsed(parser_of(description))
 
 
 def interleaved(work: Mapping[str, Callable[[], object]], *, repeats: int = REPEATS) -> dict[str, dict[str, float]]:
@@ -56,7 +66,7 @@ def write_results(name: str, figures: dict[str, Any], options: argparse.Namespac
     facts = environment()
     machine = f"{facts['processor']}, {options.threads} threads of {facts['cpus']} cores"
     command = f"uv run --group bench python benchmarks/{name}.py" + (" --small" if options.small else "")
-    document = {"command": command, "machine": machine, "packages": facts["packages"], **figures}
+    document = {**figures, "command": command, "machine": machine, "packages": facts["packages"]}
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / f"{name}.json"
     path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

@@ -24,7 +24,7 @@ MARKERS = {"PQ": "s", "OPQ": "D", "RQ": "^", "LSQ": "v", "ITQ": "P", "RaBitQ": "
 
 def codec_recall(results: dict[str, Any]) -> None:
     """Recall on held-out words against all bytes, a panel a data set."""
-    rows = results["equal_total_bytes"]
+    rows = [row for part in results["equal_total_bytes"].values() for row in part]
     names = list(dict.fromkeys(row["data"] for row in rows))
     figure, axes = plt.subplots(1, len(names), figsize=(4.2 * len(names), 3.6), layout="constrained")
     for name, axis in zip(names, axes, strict=True):
