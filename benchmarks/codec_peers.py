@@ -14,7 +14,8 @@ import faiss
 import numpy as np
 
 TABLE_BYTES = 2  # a number
-NARROW = 128  # dimensions up to which OPQ and LSQ are run
+ALL_POINTS = 1 << 20  # of a centroid: faiss would train on 256
+NARROW = 128  # dimensions up to which LSQ trains in minutes
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def product(dim: int, n_parts: int, n_bits: int, *, rotated: bool) -> Peer:
             faiss.copy_array_to_vector(np.eye(padded, dim, dtype=np.float32).ravel(), matrix.A)
             matrix.is_trained = matrix.is_orthonormal = True
         quantizer = faiss.ProductQuantizer(padded, n_parts, n_bits)
+        quantizer.cp.max_points_per_centroid = ALL_POINTS
         quantizer.train(matrix.apply(x))
 
         def encode(v: np.ndarray) -> np.ndarray:
@@ -90,6 +92,9 @@ def additive(dim: int, n_stages: int, n_bits: int, *, local_search: bool = False
     def train(x: np.ndarray):
         make = faiss.LocalSearchQuantizer if local_search else faiss.ResidualQuantizer
         quantizer = make(dim, n_stages, n_bits)
+        if not local_search:
+            quantizer.cp.max_points_per_centroid = ALL_POINTS
+            quantizer.use_beam_LUT = 1  # the same codes, twice as fast
         quantizer.train(x)
         return quantizer.compute_codes, quantizer.decode
 
@@ -99,24 +104,21 @@ def additive(dim: int, n_stages: int, n_bits: int, *, local_search: bool = False
 
 
 def itq(dim: int, n_bits: int) -> Peer:
-    """PCA, iterative quantization and signs (LSH after a learned rotation), decoded with one scale a bit."""
+    """PCA, iterative quantization and signs (LSH after a learned rotation), decoded by least squares on the bits."""
 
     def train(x: np.ndarray):
         rotation = faiss.ITQTransform(dim, n_bits, True)
         rotation.train(x)
-        turned = rotation.apply(x)
-        signs = np.where(turned >= 0, 1.0, -1.0).astype(np.float32)
-        scale = (turned * signs).mean(0)
         mean = x.mean(0)
-        back = np.linalg.pinv(
-            rotation.apply(np.eye(dim, dtype=np.float32)) - rotation.apply(np.zeros((1, dim), np.float32))
-        )
-        centre = rotation.apply(mean[None])
+
+        def signs(v: np.ndarray) -> np.ndarray:
+            return np.where(rotation.apply(v) >= 0, 1, -1).astype(np.float32)
+
+        known = signs(x)
+        decoder, *_ = np.linalg.lstsq(known.T @ known, known.T @ (x - mean), rcond=None)
         return (
-            lambda v: np.packbits(rotation.apply(v) >= 0, axis=1),
-            lambda c: (
-                mean + ((np.unpackbits(c, axis=1, count=n_bits) * 2.0 - 1) * scale - centre).astype(np.float32) @ back
-            ),
+            lambda v: np.packbits(signs(v) > 0, axis=1),
+            lambda c: mean + (np.unpackbits(c, axis=1, count=n_bits) * 2 - np.float32(1)) @ decoder,
         )
 
     return Peer("ITQ", f"{n_bits} bits", n_bits / 8, TABLE_BYTES * (dim * n_bits + n_bits + dim), train)
@@ -126,7 +128,7 @@ def rabitq(dim: int, kept: int) -> Peer:
     """PCA to `kept` dimensions, then RaBitQ: a bit each and 8 bytes of factors a vector."""
 
     def train(x: np.ndarray):
-        pca = faiss.PCAMatrix(dim, kept)
+        pca = faiss.PCAMatrix(dim, kept, 0, True)  # with the random rotation that RaBitQ asks for
         pca.train(x)
         quantizer = faiss.IndexRaBitQ(kept, faiss.METRIC_L2)
         quantizer.train(pca.apply(x))
@@ -146,8 +148,8 @@ def within(budget: float, n_rows: int, dim: int) -> Iterator[Peer]:
     makers: list[Callable[[int], Peer]] = []
     makers += [lambda n, b=bits: product(dim, n, b, rotated=False) for bits in (4, 8)]
     makers.append(lambda n: additive(dim, n, 4))  # tables of 8 bits, one a stage, leave few bytes for codes
-    if dim <= NARROW:  # else a rotation takes most of the bytes, and LSQ trains for tens of minutes
-        makers += [lambda n, b=bits: product(dim, n, b, rotated=True) for bits in (4, 8)]
+    makers.append(lambda n: product(dim, n, 8, rotated=True))
+    if dim <= NARROW:
         makers.append(lambda n: additive(dim, n, 4, local_search=True))
     makers.append(lambda n: itq(dim, min(n, dim)))
     makers.append(lambda n: rabitq(dim, min(n, dim)))

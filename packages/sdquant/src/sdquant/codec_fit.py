@@ -49,39 +49,39 @@ def fit_codec(
         extra_bytes=refinement_bytes(joining.dim) if config.refinement else 0,
         bits_per_symbol=config.bits_per_symbol,
     )
-    plan = _best_of(plans, rows_UD, config, seed)
-    n_symbols, least = plan.n_symbols, math.inf
-    while True:
-        log.info(
-            "codec: %d symbols of %d bits in %d blocks, %d rows",
-            n_symbols,
-            plan.bits_per_symbol,
-            plan.n_blocks,
-            len(group_N),
-        )
-        decoder = _fit_decoder(rows_UD, replace(plan, n_symbols=n_symbols), config, seed)
-        decoder, codes = encode_vocabulary(decoder, rows_UD, group_N, restarts=config.restarts, verify=True, grow=True)
-        codec = make(joining, decoder, config, compression)
-        codes = codes.of_codec(codec.codec_id)
-        total = file_bytes(codec) + file_bytes(codes)
-        if total <= plan.budget_bytes:
-            return codec, codes
-        excess = total - plan.budget_bytes
-        log.info("codec: %d bytes, %d too many", total, excess)
-        fewer = max(1, math.ceil(8 * excess / (len(group_N) * plan.bits_per_symbol)))
-        if total >= least or n_symbols - fewer < plan.n_blocks:
-            reached = 4 * joining.dim * len(group_N) / min(total, least)
-            raise CompressionError(
-                f"compression={compression:g} was not reached: with every vector found again it is {reached:.1f} at "
-                f"best ({codes.n_escapes:,} of {len(group_N):,} rows took more bits)"
+    reached: list[tuple[float, int]] = []
+    for plan in _best_first(plans, rows_UD, config, seed):
+        least = math.inf
+        while plan.n_symbols >= plan.n_blocks:
+            log.info("codec: %s of %d rows", _described(plan), len(group_N))
+            decoder = _fit_decoder(rows_UD, plan, config, seed)
+            decoder, codes = encode_vocabulary(
+                decoder, rows_UD, group_N, restarts=config.restarts, verify=True, grow=True
             )
-        least, n_symbols = total, n_symbols - fewer
+            codec = make(joining, decoder, config, compression)
+            codes = codes.of_codec(codec.codec_id)
+            total = file_bytes(codec) + file_bytes(codes)
+            if total <= plan.budget_bytes:
+                return codec, codes
+            reached.append((4 * joining.dim * len(group_N) / total, codes.n_escapes))
+            excess = total - plan.budget_bytes
+            log.info("codec: %d bytes, %d too many", total, excess)
+            if total >= least:
+                break  # fewer symbols cost more escapes than they save
+            least = total
+            fewer = max(1, math.ceil(8 * excess / (len(group_N) * plan.bits_per_symbol)))
+            plan = replace(plan, n_symbols=plan.n_symbols - fewer)
+    best, escapes = max(reached)
+    raise CompressionError(
+        f"compression={compression:g} was not reached: with every vector found again it is {best:.1f} at best "
+        f"({escapes:,} of {len(group_N):,} rows took more bits)"
+    )
 
 
-def _best_of(plans: list[CodecPlan], rows_UD: Tensor, config: CodecConfig, seed: int) -> CodecPlan:
-    """The plan of the least squared error on rows that a short fit has not seen."""
+def _best_first(plans: list[CodecPlan], rows_UD: Tensor, config: CodecConfig, seed: int) -> list[CodecPlan]:
+    """The plans in order of squared error on rows that a short fit has not seen."""
     if len(plans) == 1:
-        return plans[0]
+        return plans
     order = torch.randperm(len(rows_UD), generator=keyed_generator(seed, "codec.trial"))[:_TRIAL_ROWS]
     seen_UD, unseen_UD = (rows_UD[rows.to(rows_UD.device)] for rows in order.tensor_split([len(order) * 5 // 6]))
     quick = replace(config, rounds=min(config.rounds, _TRIAL_ROUNDS), refinement=False)
@@ -91,13 +91,13 @@ def _best_of(plans: list[CodecPlan], rows_UD: Tensor, config: CodecConfig, seed:
         x_UD = decoder.centred(unseen_UD)
         errors.append(float((decoder.decode(decoder.encode(x_UD, 8)) - x_UD).square().sum()))
         log.info(
-            "codec: trial of %d symbols of %d bits in %d blocks: error %.4g",
-            plan.n_symbols,
-            plan.bits_per_symbol,
-            plan.n_blocks,
-            errors[-1] / float(x_UD.square().sum()),
+            "codec: trial of %s: error %.4g", _described(plan), errors[-1] / max(float(x_UD.square().sum()), 1e-300)
         )
-    return plans[errors.index(min(errors))]
+    return [plans[i] for i in sorted(range(len(plans)), key=errors.__getitem__)]
+
+
+def _described(plan: CodecPlan) -> str:
+    return f"{plan.n_symbols} symbols of {plan.bits_per_symbol} bits in {plan.n_blocks} blocks"
 
 
 def _fit_decoder(rows_UD: Tensor, plan: CodecPlan, config: CodecConfig, seed: int) -> Decoder:

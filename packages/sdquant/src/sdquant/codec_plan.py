@@ -25,6 +25,7 @@ BIT_WORTH = {1: 1.0, 2: 1.09, 4: 1.28, 6: 1.39, 8: 1.48}
 HALVING_WORTH = 0.85
 _NEAR = 0.88
 _TRIED = 3
+_TIGHT = 2.5
 
 
 class CompressionError(ValueError):
@@ -102,8 +103,11 @@ def plan_codec(
         raise ValueError(f"bits_per_symbol must be one of {tuple(BIT_WORTH)}, got {bits_per_symbol}")
     budget = 4 * dim * n_rows / compression
     spare = budget - HEADER_BYTES - 2 * dim - extra_bytes
+    # with hardly more bits than it takes to number the vectors, escapes decide, and small symbols leave room for them
+    tight = 8 * budget / n_rows < _TIGHT * math.log2(n_distinct)
+    sizes = [bits for bits in BIT_WORTH if bits <= (4 if tight else 8)]
     plans = []
-    for bits in [bits_per_symbol] if bits_per_symbol else BIT_WORTH:
+    for bits in [bits_per_symbol] if bits_per_symbol else sizes:
         for halvings in range(dim.bit_length()):
             n_blocks = 2**halvings
             symbol_bytes = n_rows * bits / 8 + codebook_bytes(dim / n_blocks, 2**bits)
