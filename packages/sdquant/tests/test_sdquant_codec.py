@@ -9,7 +9,9 @@ import torch
 from ddp_utils import FileFormatError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sdquant.additive import additive_encode, round_codebooks
 from sdquant.codec_fit import file_bytes
+from sdquant.identity import mistaken
 from sdquant.refinement import refinement_bytes, train_refinement
 from torch import Tensor
 
@@ -204,7 +206,7 @@ def test_refinement_is_kept_in_the_file(tmp_path: Path) -> None:
     assert refinement_bytes(40) <= file_bytes(codec)
     loaded = sd.Codec.load(tmp_path / "codec")
     assert torch.equal(loaded.decode(codes), codec.decode(codes))  # pyright: ignore[reportArgumentType]
-    unrefined = replace(codec.decoder, refinement=None).decode(codes.symbols()) + codec.decoder.mean_D.float()
+    unrefined = replace(codec.decoder, refinement=None).decode(codes.symbols()) + codec.decoder.mean_D
     assert not torch.allclose(codec.decode(codes), unrefined)  # pyright: ignore[reportArgumentType]
 
 
@@ -223,6 +225,66 @@ def test_wide_vectors_are_coded_in_blocks(tmp_path: Path) -> None:
     assert len(codes) == 700
 
 
+def test_equal_rows_are_one_vector() -> None:
+    codec, codes = sd.Codec.fit_encode(torch.full((5_000, 32), 70_000.0), 8, config=QUICK)
+    assert torch.equal(codec.decode(codes), torch.full((5_000, 32), 70_000.0))  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("case", ["far from zero", "one long row", "neighbours in the last digit", "huge", "tiny"])
+def test_identity_is_found_and_reported_at_any_scale(case: str) -> None:
+    x = words(1_500)
+    if case == "far from zero":
+        x = x + 3e4
+    elif case == "one long row":
+        x[7] *= 1e3
+    elif case == "neighbours in the last digit":
+        x[1] = torch.nextafter(x[0], torch.tensor(torch.inf))
+    else:
+        x *= 1e4 if case == "huge" else 1e-6
+    codec, codes = sd.Codec.fit_encode(x, 4, config=QUICK)
+    assert codes.n_escapes <= 20
+    assert bool(found_again(x, codec.decode(codes)).all())  # pyright: ignore[reportArgumentType]
+    assert codec.report(x)["identity"] == 1
+
+
+def test_identity_does_not_depend_on_the_precision_that_a_program_allows() -> None:
+    """Rows a little past the middle between their own vector and another, unit length in 256 dimensions."""
+    x = torch.nn.functional.normalize(gaussian(400, 256))
+    rows = torch.arange(0, 400, 2)
+    own, other = x[rows], x[rows + 1]
+    allowed = torch.get_float32_matmul_precision()
+    try:
+        for precision in ("highest", "medium"):
+            torch.set_float32_matmul_precision(precision)
+            for past, wrong in ((1e-4, True), (-1e-4, False)):
+                between = (own + other) / 2 + past * (other - own)
+                assert bool((mistaken(between, x, rows) == wrong).all())
+            assert torch.get_float32_matmul_precision() == precision
+    finally:
+        torch.set_float32_matmul_precision(allowed)
+
+
+def test_codes_that_do_not_fit_are_named(fitted: tuple[Tensor, sd.Codec, sd.CodecCodes]) -> None:
+    _, codec, codes = fitted
+    rows = torch.tensor([3])
+    for wrong in (
+        replace(codes, exceptions=(rows, torch.zeros(1, 1))),
+        replace(codes, symbols_per_row=codes.symbols_per_row + 1),
+        replace(codes, bits_per_symbol=codes.bits_per_symbol + 1),
+        replace(codes, escapes=((rows, torch.zeros(1, 2, dtype=torch.uint8)),) * 9),
+    ):
+        with pytest.raises(ValueError, match="do not fit the codec they name"):
+            codec.decode(wrong)
+
+
+def test_nothing_touches_the_global_generator(tmp_path: Path) -> None:
+    state = torch.get_rng_state()
+    config = sd.CodecConfig(rounds=2, restarts=2, refinement=True, refinement_steps=2)
+    sd.Codec.fit(words(1_500, 40), 4, config=config).save(tmp_path / "codec")
+    sd.Codec.load(tmp_path / "codec")
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_a_low_compression_is_used_up() -> None:
     x = words(1_500, 60)
     codec, codes = sd.Codec.fit_encode(x, 6, config=sd.CodecConfig(rounds=2, restarts=2))
@@ -231,7 +293,7 @@ def test_a_low_compression_is_used_up() -> None:
 
 def test_what_cannot_be_is_refused_with_the_reason() -> None:
     x = words(2_000, 8)
-    with pytest.raises(sd.CompressionError, match=r"log2 = 10\.97: at most 23\.3 is possible for any code"):
+    with pytest.raises(sd.CompressionError, match=r"log2 = 10\.97: at most 23\.3 is possible for codes of one length"):
         sd.Codec.fit(x, 24)
     with pytest.raises(sd.CompressionError, match="too few for a codec"):
         sd.Codec.fit(x[:30], 10)
@@ -270,7 +332,18 @@ def test_bad_vectors_are_named(fitted: tuple[Tensor, sd.Codec, sd.CodecCodes]) -
         other.decode(codes)
     assert len(codec.encode(x[:0])) == 0
     assert codec.decode(codec.encode(x[:0])).shape == (0, 24)  # pyright: ignore[reportAttributeAccessIssue]
-    assert codec.report(x[:1])["identity"] == 1
+    with pytest.raises(ValueError, match="at least two different rows"):
+        codec.report(x[:1])
+    with pytest.raises(ValueError, match="held_out has no rows"):
+        codec.report(x, held_out=x[:0])
+    with pytest.raises(ValueError, match=r"weights: \[2\.0\] for one embedding alone"):
+        sd.Codec.fit(x, 8, config=sd.CodecConfig(weights=(2.0,)))
+    with pytest.raises(ValueError, match="restarts must be a whole number from 0"):
+        sd.CodecConfig(restarts=10**13)
+    with pytest.raises(ValueError, match="dimension 4"):
+        additive_encode(x[:, :3], round_codebooks(torch.ones(1, 2, 4)))
+    with pytest.raises(sd.CompressionError, match="codec"):
+        sd.Codec.fit(torch.ones(5, 24), 8)
 
 
 @pytest.fixture(scope="module")
@@ -337,6 +410,8 @@ def test_metadata_that_lies_is_refused(fitted: tuple[Tensor, sd.Codec, sd.CodecC
         {"joining": {**facts["joining"], "dims": [25]}},
         {"joining": {**facts["joining"], "scales": [0.0]}},
         {"config": {"rounds": -1}},
+        {"config": {"restarts": 10**13}},
+        {"joining": {**facts["joining"], "dims": [24.0]}},
         {"refinement_size": 1.0},
         {"compression": None},
     ):
@@ -345,7 +420,15 @@ def test_metadata_that_lies_is_refused(fitted: tuple[Tensor, sd.Codec, sd.CodecC
             sd.Codec.load(tmp_path / "lie")
     codes.save(tmp_path / "codes")
     tensors, facts = read_tensor_file(tmp_path / "codes", kind="sdquant.codec_codes", version=1)
-    for lie in ({"rows": 2001}, {"rows": -1}, {"bits": 9}, {"symbols": 1.5}, {"escapes": [[1, 2]]}, {"escapes": 3}):
+    for lie in (
+        {"rows": 2001},
+        {"rows": -1},
+        {"bits": 9},
+        {"symbols": 1.5},
+        {"symbols": 0, "rows": 10**12},
+        {"escapes": [[1, 2]]},
+        {"escapes": 3},
+    ):
         write_tensor_file(tmp_path / "lie", tensors, kind="sdquant.codec_codes", version=1, metadata={**facts, **lie})
         with pytest.raises(FileFormatError, match="not usable codec codes"):
             sd.CodecCodes.load(tmp_path / "lie")

@@ -136,9 +136,22 @@ def additive_encode(
     Returns:
         Symbols, uint8, (N, M).
 
+    Raises:
+        ValueError: x_ND or start_NM does not fit the codebooks.
+
     References:
         Babenko, Lempitsky (2014), CVPR: additive quantization. Martinez, Zakhmi, Hoos, Little (2018), ECCV: restarts.
     """
+    if x_ND.ndim != 2 or x_ND.shape[1] != codebooks.dim or x_ND.dtype != torch.float32:
+        raise ValueError(
+            f"additive_encode: float32 rows of dimension {codebooks.dim} wanted, got {x_ND.dtype} {tuple(x_ND.shape)}"
+        )
+    if start_NM is not None and (
+        start_NM.dtype != torch.uint8
+        or start_NM.shape != (len(x_ND), codebooks.n_codebooks)
+        or bool((start_NM >= codebooks.n_symbols).any() if codebooks.n_symbols < 256 else False)
+    ):
+        raise ValueError(f"additive_encode: start_NM must be ({len(x_ND)}, {codebooks.n_codebooks}) symbols, uint8")
     if start_NM is None:
         start_NM = torch.zeros(len(x_ND), codebooks.n_codebooks, dtype=torch.uint8, device=x_ND.device)
     return additive.search(x_ND, search_tables(codebooks, restarts), start_NM)
@@ -188,7 +201,14 @@ def least_squares_entries(x_ND: Tensor, codes_NM: Tensor, n_symbols: int) -> Ten
 
 
 def fit_codebooks(
-    x_ND: Tensor, n_codebooks: int, n_symbols: int, *, rounds: int = 60, restarts: int = 6, seed: int = 0
+    x_ND: Tensor,
+    n_codebooks: int,
+    n_symbols: int,
+    *,
+    rounds: int = 60,
+    restarts: int = 6,
+    seed: int = 0,
+    stream: int = 0,
 ) -> tuple[AdditiveCodebooks, Tensor]:
     """Learn codebooks: symbols for the entries, then entries for the symbols, in turn.
 
@@ -200,7 +220,8 @@ def fit_codebooks(
         n_symbols: K, a power of two, 2 to 256.
         rounds: alternations, >= 1.
         restarts: of the search in each round; symbols go on from the round before.
-        seed: of the first entries and the noise.
+        seed: of the first entries, the noise and the restarts.
+        stream: other draws for the same seed: one for each set of codebooks that belong together.
 
     Returns:
         The codebooks and the symbols found last, uint8, (N, M).
@@ -208,26 +229,28 @@ def fit_codebooks(
     References:
         Martinez, Zakhmi, Hoos, Little (2018), LSQ++, ECCV: alternation with fading noise.
     """
-    codes_NM = _residual_start(x_ND, n_codebooks, n_symbols, seed)
+    codes_NM = _residual_start(x_ND, n_codebooks, n_symbols, seed, stream)
     spread_D = x_ND.double().std(dim=0, correction=0).cpu()
     for r in range(rounds):
         entry_MKD = least_squares_entries(x_ND, codes_NM, n_symbols)
-        generator = keyed_generator(seed, "additive.noise", r)
+        generator = keyed_generator(seed, f"additive.noise.{stream}", r)
         noise_MKD = torch.randn(entry_MKD.shape, generator=generator, dtype=torch.float64)
         entry_MKD += noise_MKD * spread_D * (_NOISE / n_codebooks * (1 - (r + 1) / rounds) ** 0.5)
         codebooks = round_codebooks(entry_MKD).to(x_ND.device)
-        codes_NM = additive.search(x_ND, search_tables(codebooks, restarts, seed=seed, index=r), codes_NM)
+        codes_NM = additive.search(
+            x_ND, search_tables(codebooks, restarts, seed=seed, index=stream * rounds + r), codes_NM
+        )
     return round_codebooks(least_squares_entries(x_ND, codes_NM, n_symbols)).to(x_ND.device), codes_NM
 
 
-def _residual_start(x_ND: Tensor, n_codebooks: int, n_symbols: int, seed: int) -> Tensor:
+def _residual_start(x_ND: Tensor, n_codebooks: int, n_symbols: int, seed: int, stream: int) -> Tensor:
     """Symbols of a residual quantizer: each codebook clusters what those before it leave (five rounds of k-means)."""
-    order = torch.randperm(len(x_ND), generator=keyed_generator(seed, "additive.sample"))
+    order = torch.randperm(len(x_ND), generator=keyed_generator(seed, "additive.sample", stream))
     sample = order[: max(_CLUSTERED, 64 * n_symbols)].to(x_ND.device)
     rest_ND = x_ND.clone()
     codes_NM = torch.zeros(len(x_ND), n_codebooks, dtype=torch.uint8, device=x_ND.device)
     for m in range(n_codebooks):
-        generator = keyed_generator(seed, "additive.picks", m)
+        generator = keyed_generator(seed, f"additive.picks.{stream}", m)
         picks = torch.randint(len(sample), (n_symbols,), generator=generator).to(x_ND.device)
         part_SD = rest_ND[sample]
         entry_MKD = part_SD[picks][None]

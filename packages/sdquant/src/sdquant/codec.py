@@ -6,6 +6,7 @@ Shapes: N rows, D dimensions of all parts together, M symbols a row, E rows of a
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,12 +18,13 @@ from torch import Tensor
 
 from sdquant.additive import additive_decode
 from sdquant.codec_codes import CodecCodes
-from sdquant.codec_decoder import Decoder
+from sdquant.codec_decoder import STAGE_SYMBOLS, Decoder
 from sdquant.codec_escape import encode_vocabulary
 from sdquant.codec_input import Joining, Metric, Parts, distinct_rows
 from sdquant.codec_plan import BIT_WORTH
 
 FORMAT, VERSION = "sdquant.codec", 1
+_MOST = 1_000_000  # of rounds, restarts and steps
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class CodecConfig:
     Args:
         metric: "euclidean" codes vectors as they are; "cosine" gives each unit length first, for users who compare
             directions only.
-        weights: how much each of several embeddings counts, one positive number each; equally by default.
+        weights: how much each of several embeddings counts, one positive number each; equally by default. Not for one
+            embedding alone.
         bits_per_symbol: 1, 2, 4, 6 or 8; chosen from the number of vectors by default. Larger symbols follow the data
             better and need larger codebooks.
         rounds: alternations of the fit, >= 1.
@@ -58,11 +61,12 @@ class CodecConfig:
             raise ValueError(f"metric must be 'euclidean' or 'cosine', got {self.metric!r}")
         if self.bits_per_symbol is not None and self.bits_per_symbol not in BIT_WORTH:
             raise ValueError(f"bits_per_symbol must be one of {tuple(BIT_WORTH)}, got {self.bits_per_symbol}")
-        if self.rounds < 1 or self.restarts < 0 or self.refinement_steps < 1:
-            raise ValueError(
-                "rounds and refinement_steps must be positive, restarts not negative, got "
-                f"{self.rounds}, {self.refinement_steps} and {self.restarts}"
-            )
+        for name, least in (("rounds", 1), ("restarts", 0), ("refinement_steps", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not least <= value <= _MOST:
+                raise ValueError(f"{name} must be a whole number from {least} to {_MOST:,}, got {value!r}")
+        if self.weights is not None and not all(math.isfinite(w) and w > 0 for w in self.weights):
+            raise ValueError(f"weights must be positive and finite, got {self.weights}")
 
 
 class Codec:
@@ -93,7 +97,9 @@ class Codec:
         not help more symbols, so that encode(x) finds every distinct vector of x again.
 
         Args:
-            x: vectors, floating point, (N, D), or several embeddings of the same N things. Runs on their device.
+            x: vectors, floating point, (N, D), or several embeddings of the same N things. Runs on their device. They
+                are taken in float32 (after scaling to unit length under metric "cosine"): rows that are equal then
+                count as one.
             compression: 4 D N / (bytes of codec file and codes file), at least.
             config: how; the defaults by default.
             seed: of the fit.
@@ -171,19 +177,32 @@ class Codec:
 
     def decode_joined(self, codes: CodecCodes) -> Tensor:
         """Vectors as the codec compares them: parts scaled and side by side, float32, (N, D)."""
+        self._check_fits(codes)
+        device = self.decoder.mean_D.device
+        decoded_ND = self.decoder.decode(codes.symbols().to(device))
+        for (rows_E, symbols_ES), stage in zip(codes.escapes, self.decoder.stages, strict=False):  # not all may be used
+            decoded_ND[rows_E.to(device)] += additive_decode(symbols_ES.to(device), stage)
+        decoded_ND += self.decoder.mean_D
+        rows_X, values_XD = codes.exceptions
+        decoded_ND[rows_X.to(device)] = values_XD.to(device)
+        return decoded_ND
+
+    def _check_fits(self, codes: CodecCodes) -> None:
         if codes.codec_id != self.codec_id:
             raise ValueError(
                 f"codes: made by codec {codes.codec_id[:12] or 'unknown'}, this is {self.codec_id[:12]}; decode them "
                 "with the codec that made them"
             )
-        device = self.decoder.mean_D.device
-        decoded_ND = self.decoder.decode(codes.symbols().to(device))
-        for (rows_E, symbols_ES), stage in zip(codes.escapes, self.decoder.stages, strict=False):
-            decoded_ND[rows_E.to(device)] += additive_decode(symbols_ES.to(device), stage)
-        decoded_ND += self.decoder.mean_D.float()
-        rows_X, values_XD = codes.exceptions
-        decoded_ND[rows_X.to(device)] = values_XD.to(device)
-        return decoded_ND
+        shape = (codes.symbols_per_row, codes.bits_per_symbol, len(codes.escapes))
+        fits = shape[:2] == (self.decoder.n_symbols, self.decoder.bits_per_symbol)
+        fits &= len(codes.escapes) <= len(self.decoder.stages)
+        fits &= all(symbols_ES.shape[1:] == (STAGE_SYMBOLS,) for _, symbols_ES in codes.escapes)
+        fits &= codes.exceptions[1].shape[1:] == (self.dim,)
+        if not fits:
+            raise ValueError(
+                f"codes: {shape[0]} symbols of {shape[1]} bits, {shape[2]} escape stages and exceptions of "
+                f"{tuple(codes.exceptions[1].shape)} do not fit the codec they name"
+            )
 
     def report(self, x: Parts, *, held_out: Parts | None = None, queries: int = 1000, k: int = 10) -> dict[str, Any]:
         """Say what the codec makes of a vocabulary: bytes, identity, neighbours, errors; see `codec_report.report`."""

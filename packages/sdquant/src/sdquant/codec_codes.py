@@ -141,7 +141,11 @@ class CodecCodes:
     @classmethod
     def _read(cls, tensors: dict[str, Tensor], facts: dict[str, Any]) -> CodecCodes:
         n_rows, n_symbols, n_bits = (_whole(facts[name], name) for name in ("rows", "symbols", "bits"))
-        if not 1 <= n_bits <= 8 or tensors["stream"].shape != (stream_bytes(n_rows * n_symbols, n_bits),):
+        if (
+            n_symbols < 1
+            or not 1 <= n_bits <= 8
+            or tensors["stream"].shape != (stream_bytes(n_rows * n_symbols, n_bits),)
+        ):
             raise ValueError("the stream does not fit its description")
         escapes, within = [], torch.arange(n_rows)
         for i, (count, width) in enumerate(facts["escapes"]):

@@ -25,7 +25,7 @@ class Decoder:
     """From symbols to centred rows.
 
     Args:
-        mean_D: float16, (D,).
+        mean_D: float32, (D,).
         blocks: codebooks of consecutive blocks of dimensions.
         refinement: residual network after them, or None.
         stages: codebooks of all dimensions, for what is left of the rows that escape.
@@ -46,7 +46,7 @@ class Decoder:
 
     def centred(self, x_ND: Tensor) -> Tensor:
         """Rows without the mean, float32."""
-        return x_ND - self.mean_D.float()
+        return x_ND - self.mean_D
 
     def encode(self, target_ND: Tensor, restarts: int, start_NM: Tensor | None = None) -> Tensor:
         """Symbols for centred rows, uint8, (N, M)."""
@@ -124,8 +124,8 @@ class Decoder:
         if any((stage.n_codebooks, stage.n_symbols) != (STAGE_SYMBOLS, 1 << STAGE_BITS) for stage in stages):
             raise ValueError("a stage has another size than this release writes")
         mean_D = tensors["mean"]
-        if mean_D.dtype != torch.float16 or mean_D.shape != (dim,) or not bool(torch.isfinite(mean_D).all()):
-            raise ValueError(f"the mean is not {dim} finite float16 numbers")
+        if mean_D.dtype != torch.float32 or mean_D.shape != (dim,) or not bool(torch.isfinite(mean_D).all()):
+            raise ValueError(f"the mean is not {dim} finite float32 numbers")
         return cls(mean_D, tuple(blocks), _read_refinement(tensors, facts["refinement_size"], dim), tuple(stages))
 
 
@@ -134,7 +134,7 @@ def _read_refinement(tensors: dict[str, Tensor], size: float | None, dim: int) -
         return None
     if not isinstance(size, float) or not 0 < size < float("inf"):
         raise ValueError(f"refinement size {size!r}")
-    refinement = Refinement(dim, size).pack()
+    refinement = Refinement(dim, size)
     state = {name.removeprefix("refinement."): t for name, t in tensors.items() if name.startswith("refinement.")}
     for name, value in state.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):

@@ -31,7 +31,7 @@ _STAGE_ROUNDS = 10
 
 
 def encode_vocabulary(
-    decoder: Decoder, rows_UD: Tensor, group_N: Tensor, *, restarts: int, verify: bool, grow: bool = False
+    decoder: Decoder, rows_UD: Tensor, group_N: Tensor, *, restarts: int, verify: bool, grow_seed: int | None = None
 ) -> tuple[Decoder, CodecCodes]:
     """Code distinct rows, and so all rows.
 
@@ -41,7 +41,7 @@ def encode_vocabulary(
         group_N: for each row which of these it is, int64, (N,).
         restarts: of the search, >= 0.
         verify: push and escape until every row is found again.
-        grow: learn new stages where they pay; else use those there are.
+        grow_seed: learn new stages where they pay, with this seed; by default use those there are.
 
     Returns:
         The decoder, with what stages were learned, and the codes without the codec's name.
@@ -52,23 +52,31 @@ def encode_vocabulary(
     failed = torch.zeros(0, dtype=torch.int64, device=x_UD.device)
     if verify:
         everything = torch.arange(len(x_UD), device=x_UD.device)
+        mean_D = decoder.mean_D
         codes_UM, failed = code_and_push(
-            x_UD,
+            rows_UD,
             everything,
             codes_UM,
-            lambda _, target_ED, start_EM: decoder.encode(target_ED, restarts, start_EM),
-            lambda _, codes_EM: decoder.decode(codes_EM),
+            lambda _, target_ED, start_EM: decoder.encode(target_ED - mean_D, restarts, start_EM),
+            lambda _, codes_EM: decoder.decode(codes_EM) + mean_D,
         )
         decoded_ED = decoder.decode(codes_UM[failed])
         while len(failed) and len(stages) < MAX_STAGES:
             if len(stages) == len(decoder.stages):
-                if not (grow and _stage_pays(len(failed), x_UD.shape[1])):
+                if grow_seed is None or not _stage_pays(len(failed), x_UD.shape[1]):
                     break
                 stage, _ = fit_codebooks(
-                    x_UD[failed] - decoded_ED, STAGE_SYMBOLS, 1 << STAGE_BITS, rounds=_STAGE_ROUNDS, seed=len(stages)
+                    x_UD[failed] - decoded_ED,
+                    STAGE_SYMBOLS,
+                    1 << STAGE_BITS,
+                    rounds=_STAGE_ROUNDS,
+                    seed=grow_seed,
+                    stream=1000 + len(stages),
                 )
                 decoder = replace(decoder, stages=(*decoder.stages, stage))
-            rows_E, symbols_ES, still = _through_stage(x_UD, failed, decoded_ED, decoder.stages[len(stages)], restarts)
+            rows_E, symbols_ES, still = _through_stage(
+                rows_UD, mean_D, failed, decoded_ED, decoder.stages[len(stages)], restarts
+            )
             stages.append((rows_E, symbols_ES))
             kept = torch.isin(failed, still)
             decoded_ED = decoded_ED[kept] + additive_decode(symbols_ES[kept], decoder.stages[len(stages) - 1])
@@ -115,18 +123,18 @@ def code_and_push(
 
 
 def _through_stage(
-    x_UD: Tensor, failed_E: Tensor, decoded_ED: Tensor, stage: AdditiveCodebooks, restarts: int
+    rows_UD: Tensor, mean_D: Tensor, failed_E: Tensor, decoded_ED: Tensor, stage: AdditiveCodebooks, restarts: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Code what is left of rows: the rows, their symbols, and those that still fail."""
-    left_ED = x_UD[failed_E] - decoded_ED
+    left_ED = rows_UD[failed_E] - mean_D - decoded_ED
     symbols_ES, still = code_and_push(
-        x_UD,
+        rows_UD,
         failed_E,
         additive_encode(left_ED, stage, restarts=restarts),
         lambda places, target_FD, start_FS: additive_encode(
-            target_FD - decoded_ED[places], stage, restarts=restarts, start_NM=start_FS
+            target_FD - mean_D - decoded_ED[places], stage, restarts=restarts, start_NM=start_FS
         ),
-        lambda places, symbols: decoded_ED[places] + additive_decode(symbols, stage),
+        lambda places, symbols: decoded_ED[places] + additive_decode(symbols, stage) + mean_D,
     )
     return failed_E, symbols_ES, still
 

@@ -27,8 +27,9 @@ from sdquant.refinement import refinement_bytes, train_refinement
 if TYPE_CHECKING:
     from sdquant.codec import Codec, CodecConfig
 
-_TRIAL_ROWS = 30_000
+_TRIAL_ROWS, _LEAST_TRIED = 30_000, 100
 _TRIAL_ROUNDS = 10
+_FAR = 10  # median distances from the median vector
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def fit_codec(
             log.info("codec: %s of %d rows", _described(plan), len(group_N))
             decoder = _fit_decoder(rows_UD, plan, config, seed)
             decoder, codes = encode_vocabulary(
-                decoder, rows_UD, group_N, restarts=config.restarts, verify=True, grow=True
+                decoder, rows_UD, group_N, restarts=config.restarts, verify=True, grow_seed=seed
             )
             codec = make(joining, decoder, config, compression)
             codes = codes.of_codec(codec.codec_id)
@@ -80,7 +81,7 @@ def fit_codec(
 
 def _best_first(plans: list[CodecPlan], rows_UD: Tensor, config: CodecConfig, seed: int) -> list[CodecPlan]:
     """The plans in order of squared error on rows that a short fit has not seen."""
-    if len(plans) == 1:
+    if len(plans) == 1 or len(rows_UD) < _LEAST_TRIED:
         return plans
     order = torch.randperm(len(rows_UD), generator=keyed_generator(seed, "codec.trial"))[:_TRIAL_ROWS]
     seen_UD, unseen_UD = (rows_UD[rows.to(rows_UD.device)] for rows in order.tensor_split([len(order) * 5 // 6]))
@@ -101,17 +102,18 @@ def _described(plan: CodecPlan) -> str:
 
 
 def _fit_decoder(rows_UD: Tensor, plan: CodecPlan, config: CodecConfig, seed: int) -> Decoder:
-    mean_D = rows_UD.double().mean(dim=0).half()
-    if not bool(torch.isfinite(mean_D).all()):
-        raise ValueError("x: the mean is beyond 65,504; scale the vectors down")
-    x_UD = rows_UD - mean_D.float()
+    near_UD = _without_far(rows_UD)
+    mean_D = near_UD.double().mean(dim=0).float()
+    x_UD = near_UD - mean_D
     variance = x_UD.double().square().mean(dim=0).tolist()
     edges = block_edges(len(variance), plan.n_blocks)
     counts = symbols_of_blocks(variance, plan.n_symbols, plan.bits_per_symbol, plan.n_blocks)
     blocks: list[AdditiveCodebooks] = []
     for (start, stop), count in zip(edges, counts, strict=True):
         part = x_UD[:, start:stop].contiguous()
-        codebooks, _ = fit_codebooks(part, count, 1 << plan.bits_per_symbol, rounds=config.rounds, seed=seed)
+        codebooks, _ = fit_codebooks(
+            part, count, 1 << plan.bits_per_symbol, rounds=config.rounds, seed=seed, stream=len(blocks)
+        )
         blocks.append(codebooks)
     decoder = Decoder(mean_D, tuple(blocks), None, ())
     if not config.refinement:
@@ -119,6 +121,12 @@ def _fit_decoder(rows_UD: Tensor, plan: CodecPlan, config: CodecConfig, seed: in
     decoded_UD = decoder.decode(decoder.encode(x_UD, config.restarts))
     refinement = train_refinement(decoded_UD, x_UD, steps=config.refinement_steps, seed=seed)
     return Decoder(mean_D, tuple(blocks), refinement, ())
+
+
+def _without_far(rows_UD: Tensor) -> Tensor:
+    """The rows to fit to: a few very long ones would take all levels of the codebooks, and can be exceptions."""
+    length_U = (rows_UD - rows_UD.median(dim=0).values).norm(dim=1)
+    return rows_UD[length_U <= _FAR * length_U.median()]
 
 
 def file_bytes(saved: Codec | CodecCodes) -> int:

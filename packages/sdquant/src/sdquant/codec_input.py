@@ -38,6 +38,8 @@ class Joining:
     def __post_init__(self) -> None:
         if self.metric not in ("euclidean", "cosine"):
             raise ValueError(f"metric must be 'euclidean' or 'cosine', got {self.metric!r}")
+        if not all(isinstance(dim, int) for dim in self.dims):
+            raise TypeError(f"dims must be whole numbers, got {self.dims}")
         if not self.dims or len(self.dims) != len(self.scales) or min(self.dims) < 1:
             raise ValueError(f"{len(self.dims)} parts of dimensions {self.dims} with {len(self.scales)} scales")
         if not all(math.isfinite(scale) and scale > 0 for scale in self.scales):
@@ -62,14 +64,14 @@ class Joining:
         weights = [1.0] * len(parts) if weights is None else list(weights)
         if len(weights) != len(parts) or not all(math.isfinite(w) and w > 0 for w in weights):
             raise ValueError(f"weights: {len(parts)} positive numbers wanted, got {weights}")
+        if len(parts) == 1 and weights != [1.0]:
+            raise ValueError(f"weights: {weights} for one embedding alone, where they mean nothing")
         scales = weights
         if len(parts) > 1 and metric == "euclidean":
             sizes = [float(part.double().square().sum(1).mean().sqrt()) for part in parts]
             if min(sizes) == 0:
                 raise ValueError(f"x: part {sizes.index(0)} is zero throughout")
             scales = [weight / size for weight, size in zip(weights, sizes, strict=True)]
-        if len(parts) == 1:
-            scales = [1.0]
         return cls(tuple(part.shape[1] for part in parts), tuple(scales), metric)
 
     @property

@@ -69,7 +69,7 @@ def check_possible(n_distinct: int, dim: int, compression: float) -> None:
         raise CompressionError(
             f"compression={compression:g} leaves {bits:.2f} bits a vector of dimension {dim}, and telling "
             f"{n_distinct:,} vectors apart takes log2 = {needed:.2f}: at most {32 * dim / needed:.1f} is possible "
-            "for any code"
+            "for codes of one length"
         )
 
 
@@ -102,7 +102,7 @@ def plan_codec(
     if bits_per_symbol is not None and bits_per_symbol not in BIT_WORTH:
         raise ValueError(f"bits_per_symbol must be one of {tuple(BIT_WORTH)}, got {bits_per_symbol}")
     budget = 4 * dim * n_rows / compression
-    spare = budget - HEADER_BYTES - 2 * dim - extra_bytes
+    spare = budget - HEADER_BYTES - 4 * dim - extra_bytes
     # with hardly more bits than it takes to number the vectors, escapes decide, and small symbols leave room for them
     tight = 8 * budget / n_rows < _TIGHT * math.log2(n_distinct)
     sizes = [bits for bits in BIT_WORTH if bits <= (4 if tight else 8)]
@@ -160,8 +160,11 @@ def symbols_of_blocks(variance_D: list[float], n_symbols: int, bits_per_symbol: 
         low, high = (low, level) if sum(rates(level)) < n_bits else (level, high)
     wanted = rates(low)
     shares = [max(1, int(rate / bits_per_symbol)) for rate in wanted]
+    most = max(MAX_ENTRIES >> bits_per_symbol, math.ceil(n_symbols / n_blocks))
+    shares = [min(share, most) for share in shares]
     while sum(shares) < n_symbols:
-        shares[max(range(len(shares)), key=lambda b: wanted[b] - shares[b] * bits_per_symbol)] += 1
+        open_blocks = [b for b in range(n_blocks) if shares[b] < most]
+        shares[max(open_blocks, key=lambda b: wanted[b] - shares[b] * bits_per_symbol)] += 1
     while sum(shares) > n_symbols:
         shares[max((b for b in range(len(shares)) if shares[b] > 1), key=lambda b: shares[b])] -= 1
     return shares

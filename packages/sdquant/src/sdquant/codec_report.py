@@ -44,7 +44,8 @@ def report(
     Returns:
         Figures by name:
 
-        - rows, distinct, duplicates, dim: of the vocabulary.
+        - rows, distinct, duplicates, dim: of the vocabulary, in float32 as the codec compares it.
+        - symbols, bits_per_symbol, refinement: of the codec.
         - bytes_codes, bytes_escapes, bytes_codec, bytes_total: of the files; bytes_escapes is a part of bytes_codes.
         - bytes_per_row, bits_per_row, compression: all bytes over the rows; 4 D over that.
         - escape_rate, exceptions: rows with more bits than the others, over all; rows kept as they are.
@@ -53,12 +54,13 @@ def report(
         - recall_symmetric: the same, asked with the decoded row.
         - mse_over_variance: mean squared error over mean squared distance from the mean.
         - distance_distortion: mean of |decoded distance / distance - 1| over random pairs.
-        - held_out_recall_asymmetric, held_out_mse_over_variance: with held_out.
+        - held_out_rows, held_out_recall_asymmetric, held_out_mse_over_variance: with held_out.
 
         Under metric "cosine", neighbours are those of greatest cosine; else of least distance.
 
     Raises:
-        TypeError, ValueError: as `Codec.encode`; queries or k below 1.
+        TypeError, ValueError: as `Codec.encode`; queries or k below 1, fewer than two
+            different rows, or no held-out rows.
     """
     if queries < 1 or k < 1:
         raise ValueError(f"report: queries and k must be positive, got {queries} and {k}")
@@ -66,8 +68,12 @@ def report(
     codes = codec.encode(x) if codes is None else codes
     if len(codes) != len(joined_ND):
         raise ValueError(f"codes: of {len(codes)} rows, x has {len(joined_ND)}")
-    decoded_ND = codec.decode_joined(codes).to(joined_ND.device)
     first_U, _ = distinct_rows(joined_ND)
+    if len(first_U) < 2:
+        raise ValueError("report: at least two different rows are needed to compare anything")
+    if held_out is not None and not len(held_out if isinstance(held_out, Tensor) else held_out[0]):
+        raise ValueError("report: held_out has no rows")
+    decoded_ND = codec.decode_joined(codes).to(joined_ND.device)
     first_U = first_U.to(joined_ND.device)
     wrong_U = mistaken(decoded_ND[first_U], joined_ND[first_U], torch.arange(len(first_U), device=joined_ND.device))
     bytes_codes, bytes_codec = file_bytes(codes), file_bytes(codec)
@@ -97,7 +103,7 @@ def report(
         "identity": 1 - float(wrong_U.double().mean()),
         "recall_asymmetric": overlap(true_QK, neighbours(sought_ND[picked_Q], searched_ND, k, without=picked_Q)),
         "recall_symmetric": overlap(true_QK, neighbours(searched_ND[picked_Q], searched_ND, k, without=picked_Q)),
-        "mse_over_variance": float((decoded_ND - joined_ND).double().square().sum()) / max(variance, 1e-300),
+        "mse_over_variance": float((decoded_ND - joined_ND).double().square().sum()) / variance,
         "distance_distortion": _distortion(joined_ND, decoded_ND),
     }
     if held_out is not None:

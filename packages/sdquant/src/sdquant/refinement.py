@@ -14,6 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from sdquant.bit_linear import BitLinear
 from sdquant.packed_linear import PackedBitLinear
+from sdquant.residual_network import zeroed_layer
 
 HIDDEN = 256
 _BATCH = 2_048
@@ -29,16 +30,17 @@ class Refinement(nn.Module):
     Args:
         dim: D.
         size: root mean square of the rows it is for, > 0.
+        layer: BitLinear to train, PackedBitLinear to decode; zeros at first.
 
     Shape:
         Input and output float32, (N, D).
     """
 
-    def __init__(self, dim: int, size: float) -> None:
+    def __init__(self, dim: int, size: float, layer: type[BitLinear] | type[PackedBitLinear] = PackedBitLinear) -> None:
         super().__init__()
         self.size = size
-        self.expand: BitLinear | PackedBitLinear = BitLinear(dim, HIDDEN)
-        self.contract: BitLinear | PackedBitLinear = BitLinear(HIDDEN, dim, bias=False)
+        self.expand = zeroed_layer(layer, dim, HIDDEN, bias=True)
+        self.contract = zeroed_layer(layer, HIDDEN, dim, bias=False)
 
     def forward(self, z_ND: Tensor) -> Tensor:
         """Refine decoded rows, (N, D)."""
@@ -79,14 +81,12 @@ def train_refinement(decoded_ND: Tensor, x_ND: Tensor, *, steps: int, seed: int)
     """
     size = float(decoded_ND.square().mean().sqrt().clamp(min=1e-12))
     power = float(x_ND.square().sum(1).mean().clamp(min=1e-24))
-    network = Refinement(x_ND.shape[1], size)
+    network = Refinement(x_ND.shape[1], size, BitLinear)
     generator = keyed_generator(seed, "refinement.weights")
     with torch.no_grad():
         for layer in (network.expand, network.contract):
             assert isinstance(layer, BitLinear)
             nn.init.normal_(layer.weight, std=layer.in_features**-0.5, generator=generator)
-        assert network.expand.bias is not None
-        network.expand.bias.zero_()
         assert isinstance(network.contract, BitLinear)
         network.contract.weight.mul_(0.1)
     network.to(x_ND.device)

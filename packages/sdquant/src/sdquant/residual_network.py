@@ -39,11 +39,11 @@ class ResidualNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.hidden = hidden
-        self.direct = _zeroed(layer, inputs, outputs, bias=True)
-        self.rest = None if layer is nn.Linear else _zeroed(layer, inputs, outputs, bias=False)
+        self.direct = zeroed_layer(layer, inputs, outputs, bias=True)
+        self.rest = None if layer is nn.Linear else zeroed_layer(layer, inputs, outputs, bias=False)
         if hidden:
-            self.expand = _zeroed(layer, inputs, hidden, bias=True)
-            self.contract = _zeroed(layer, hidden, outputs, bias=False)
+            self.expand = zeroed_layer(layer, inputs, hidden, bias=True)
+            self.contract = zeroed_layer(layer, hidden, outputs, bias=False)
 
     def forward(self, u: Tensor) -> Tensor:
         """Apply the network to u, (..., K)."""
@@ -76,7 +76,7 @@ class ResidualNetwork(nn.Module):
                 setattr(self, name, layer.pack())
 
 
-def _zeroed(
+def zeroed_layer(
     layer: type[nn.Linear] | type[PackedBitLinear], inputs: int, outputs: int, *, bias: bool
 ) -> nn.Linear | PackedBitLinear:
     """A layer of zeros; made without a draw from the global generator."""

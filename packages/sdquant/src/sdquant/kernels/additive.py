@@ -19,6 +19,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from sdquant.kernels import _has_numba
+
 
 class SearchTables(NamedTuple):
     """What the search needs to know of the codebooks.
@@ -57,7 +59,7 @@ def search(x_ND: Tensor, tables: SearchTables, start_NM: Tensor) -> Tensor:
     Returns:
         Symbols, uint8, (N, M).
     """
-    if x_ND.device.type != "cpu":
+    if x_ND.device.type != "cpu" or not _has_numba():
         at_once = max(1, _GAINS_AT_ONCE // len(tables.alone_J))
         parts = zip(x_ND.split(at_once), start_NM.split(at_once), strict=True)
         return torch.cat([search_reference(x_nD, tables, start_nM) for x_nD, start_nM in parts])
