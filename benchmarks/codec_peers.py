@@ -146,9 +146,8 @@ def rabitq(dim: int, kept: int) -> Peer:
 def within(budget: float, n_rows: int, dim: int) -> Iterator[Peer]:
     """For each family the largest sizes whose codes and tables, spread over the rows, take at most `budget` bytes."""
     makers: list[Callable[[int], Peer]] = []
-    makers += [lambda n, b=bits: product(dim, n, b, rotated=False) for bits in (4, 8)]
+    makers += [lambda n, r=rotated: product(dim, n, 8, rotated=r) for rotated in (False, True)]
     makers.append(lambda n: additive(dim, n, 4))  # tables of 8 bits, one a stage, leave few bytes for codes
-    makers.append(lambda n: product(dim, n, 8, rotated=True))
     if dim <= NARROW:
         makers.append(lambda n: additive(dim, n, 4, local_search=True))
     makers.append(lambda n: itq(dim, min(n, dim)))

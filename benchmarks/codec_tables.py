@@ -18,13 +18,13 @@ def codecs(results: dict[str, Any]) -> str:
             _identity(row["identity"]),
             f"{row['recall']:.3f} / {row['recall_held_out']:.3f}",
             f"{row['mse']:.3f} / {row['mse_held_out']:.3f}",
-            f"{row['encoded_per_s']:,.0f}",
+            f"{row['encoded_per_s']:,.0f}" + (f" / {row['verified_per_s']:,.0f}" if "verified_per_s" in row else ""),
         ]
         for part in results["equal_total_bytes"].values()
         for row in part
     ]
     columns = ["vectors", "method", "bytes, all", "bytes, codes", "identity", "recall@10, vocabulary / held out"]
-    return markdown([*columns, "MSE/variance, vocabulary / held out", "encoded/s"], rows)
+    return markdown([*columns, "MSE/variance, vocabulary / held out", "encoded/s, / verified"], rows)
 
 
 def _identity(value: float) -> str:
