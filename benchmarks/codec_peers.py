@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import faiss
 import numpy as np
@@ -90,8 +91,9 @@ def additive(dim: int, n_stages: int, n_bits: int, *, local_search: bool = False
     """RQ with faiss's beam of 5, or LSQ."""
 
     def train(x: np.ndarray):
-        make = faiss.LocalSearchQuantizer if local_search else faiss.ResidualQuantizer
-        quantizer = make(dim, n_stages, n_bits)
+        quantizer: Any = (faiss.LocalSearchQuantizer if local_search else faiss.ResidualQuantizer)(
+            dim, n_stages, n_bits
+        )
         if not local_search:
             quantizer.cp.max_points_per_centroid = ALL_POINTS
             quantizer.use_beam_LUT = 1  # the same codes, twice as fast

@@ -137,7 +137,9 @@ def judge_codec(
     }
 
 
-def equal_total_bytes(name: str, parts: list[Tensor], compression: float, *, small: bool) -> list[dict[str, Any]]:
+def equal_total_bytes(
+    name: str, parts: list[Tensor], compression: float, *, peers: bool, small: bool
+) -> list[dict[str, Any]]:
     """The codec and every faiss family at the same bytes, tables spread over the vocabulary."""
     vocabulary, held_out = split(parts, 100 if small else 1_000)
     joined, joined_held_out = (normalize(torch.cat(rows, dim=1)) for rows in (vocabulary, held_out))
@@ -147,7 +149,7 @@ def equal_total_bytes(name: str, parts: list[Tensor], compression: float, *, sma
     ours = judge_codec(vocabulary, held_out, compression, queries, config)
     print(facts, ours, flush=True)
     best: dict[str, dict[str, Any]] = {}
-    for peer in codec_peers.within(4 * dim / compression, len(joined), dim):
+    for peer in codec_peers.within(4 * dim / compression, len(joined), dim) if peers else ():
         found = judge_peer(peer, joined, joined_held_out, queries)
         print(found, flush=True)
         if peer.name not in best or found["recall_held_out"] > best[peer.name]["recall_held_out"]:
@@ -156,15 +158,16 @@ def equal_total_bytes(name: str, parts: list[Tensor], compression: float, *, sma
 
 
 def equal_code_bytes(parts: list[Tensor], *, small: bool) -> list[dict[str, Any]]:
-    """Codes of 8 and 16 bytes, tables apart."""
+    """Codes of 8 bytes, tables apart."""
     (vocabulary,), (held_out,) = split(parts, 100 if small else 1_000)
     dim, queries = vocabulary.shape[1], 200 if small else 1_000
     rows: list[dict[str, Any]] = []
-    for n_bytes in (2,) if small else (8, 16):
-        codebooks, _ = fit_codebooks(vocabulary, n_bytes, 256, rounds=2 if small else 240 // n_bytes)
+    for n_bytes in (2,) if small else (8,):
         entries = codec_peers.TABLE_BYTES * n_bytes * 256 * dim
 
-        def train(_: np.ndarray, codebooks: Any = codebooks) -> Any:
+        def train(x: np.ndarray, n_bytes: int = n_bytes) -> Any:
+            codebooks, _ = fit_codebooks(torch.from_numpy(x), n_bytes, 256, rounds=2 if small else 30)
+
             def encode(v: np.ndarray) -> np.ndarray:
                 return additive_encode(torch.from_numpy(v), codebooks).numpy()
 
@@ -175,7 +178,6 @@ def equal_code_bytes(parts: list[Tensor], *, small: bool) -> list[dict[str, Any]
         if not small:
             peers += [codec_peers.product(dim, n_bytes, 8, rotated=rotated) for rotated in (False, True)]
             peers.append(codec_peers.itq(dim, min(dim, 8 * n_bytes)))
-            peers += [codec_peers.rabitq(dim, 64)] * (n_bytes == 16)
         for peer in peers:
             found = judge_peer(peer, vocabulary, held_out, queries)
             print(found, flush=True)
@@ -186,10 +188,10 @@ def equal_code_bytes(parts: list[Tensor], *, small: bool) -> list[dict[str, Any]
 def symbols(parts: list[Tensor], *, small: bool) -> list[dict[str, Any]]:
     """Squared error of 60 to 64 bits in symbols of 1 to 8: what a bit of each is worth."""
     (vocabulary,), _ = split(parts, 1_000)
-    vocabulary = vocabulary[: 1_000 if small else 30_000]
+    vocabulary = vocabulary[: 1_000 if small else 20_000]
     rows = []
     for bits, count in ((4, 4),) if small else ((1, 64), (2, 32), (4, 16), (6, 10), (8, 8)):
-        codebooks, _ = fit_codebooks(vocabulary, count, 1 << bits, rounds=2 if small else 30)
+        codebooks, _ = fit_codebooks(vocabulary, count, 1 << bits, rounds=2 if small else 20)
         for restarts in (0, 8, 32, 128) if bits == 4 and not small else (32,):
             start = time.perf_counter()
             codes = additive_encode(vocabulary, codebooks, restarts=restarts)
@@ -211,7 +213,7 @@ def symbols(parts: list[Tensor], *, small: bool) -> list[dict[str, Any]]:
 def blocks(parts: list[Tensor], *, small: bool) -> list[dict[str, Any]]:
     """Squared error of 60 bits when dimensions are cut into blocks that are coded by themselves."""
     (vocabulary,), _ = split(parts, 1_000)
-    vocabulary = vocabulary[: 1_000 if small else 30_000]
+    vocabulary = vocabulary[: 1_000 if small else 20_000]
     rows = []
     for n_blocks in (1, 2) if small else (1, 2, 4, 8):
         error = 0.0
@@ -229,11 +231,11 @@ def split_evenly(total: int, parts: int) -> list[int]:
 
 
 def ablation(parts: list[Tensor], *, small: bool) -> list[dict[str, Any]]:
-    """The codec at 50x of 30,000 vectors with the residual network, and without."""
-    vocabulary, held_out = split([parts[0][: 1_000 if small else 31_000]], 100 if small else 1_000)
+    """The codec at 50x of 20,000 vectors with the residual network, and without."""
+    vocabulary, held_out = split([parts[0][: 1_000 if small else 21_000]], 100 if small else 1_000)
     rows = []
     for refinement in (False, True):
-        config = sd.CodecConfig(metric="cosine", bits_per_symbol=4, refinement=refinement, rounds=2 if small else 30)
+        config = sd.CodecConfig(metric="cosine", bits_per_symbol=4, refinement=refinement, rounds=2 if small else 20)
         row = judge_codec(vocabulary, held_out, 15 if small else 50, 200 if small else 1_000, config)
         rows.append({"refinement": refinement, **row})
         print(rows[-1], flush=True)
@@ -259,6 +261,7 @@ def main() -> None:
     """Run parts and write `results/codecs.json`."""
     parser = parser_of(__doc__ or "")
     parser.add_argument("--only", help="parts to run, separated by commas")
+    parser.add_argument("--no-peers", action="store_true", help="the codec alone, at equal total bytes")
     options = parsed(parser)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     faiss.omp_set_num_threads(options.threads)
@@ -273,7 +276,7 @@ def main() -> None:
         if name in comparisons:
             source, compression = comparisons[name]
             figures["equal_total_bytes"][name] = equal_total_bytes(
-                source, data[source], compression, small=options.small
+                source, data[source], compression, peers=not options.no_peers, small=options.small
             )
         else:
             figures |= PARTS[name](next(iter(data.values())), small=options.small)

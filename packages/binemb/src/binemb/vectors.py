@@ -83,7 +83,9 @@ def load_parts(
 
     Args:
         source: as for `load_vectors`.
-        limit, duplicates, non_finite: as for `load_vectors`.
+        limit: as for `load_vectors`.
+        duplicates: as for `load_vectors`.
+        non_finite: as for `load_vectors`.
 
     Returns:
         One a source; row i is of the same word in all, in the order of the first. A single source comes alone.

@@ -210,7 +210,8 @@ class BinaryEmbedding(nn.Module):
         Memory beyond the result is bounded; take slices of a where the result itself is too large.
 
         Args:
-            a, b: N_a and N_b codes, or what `condense` gave of them.
+            a: N_a codes, or what `condense` gave of them.
+            b: N_b, likewise.
             norm: which estimate, d_l2 or d_l1. Both estimate the Euclidean distance; d_l2 has the smaller spread.
 
         Returns:
@@ -232,7 +233,8 @@ class BinaryEmbedding(nn.Module):
         """Estimate <x, y> for every pair.
 
         Args:
-            a, b: as for `distance`, with the same errors.
+            a: as for `distance`, with the same errors.
+            b: likewise.
 
         Returns:
             Inner products, float32, (N_a, N_b).
