@@ -63,7 +63,7 @@ def code_bytes(results: dict[str, Any]) -> str:
             _identity(row["identity"]),
             f"{row['recall_held_out']:.3f}",
             f"{row['mse']:.3f}",
-            f"{row['train_s']:.0f}",
+            "-" if row["train_s"] is None else f"{row['train_s']:.0f}",
             f"{row['encoded_per_s']:,.0f}",
         ]
         for row in results["equal_code_bytes"]

@@ -5,8 +5,12 @@ uv run python benchmarks/pictures.py
 
 from __future__ import annotations
 
-import json
+import sys
 from pathlib import Path
+
+sys.path[0] = str(Path(__file__).parents[1])  # the scripts have their packages' names: do not find them first
+
+import json
 from typing import Any
 
 import matplotlib as mpl
