@@ -24,6 +24,7 @@ RESULTS = Path(__file__).parent / "results"
 ASSETS = Path(__file__).parents[1] / "docs" / "assets"
 STYLE = {"sdquant.Codec": {"color": "black", "marker": "o", "s": 60, "zorder": 3}}
 MARKERS = {"PQ": "s", "OPQ": "D", "RQ": "^", "LSQ": "v", "ITQ": "P", "RaBitQ": "X"}
+COLOURS = dict(zip(MARKERS, ("C0", "C1", "C2", "C3", "C4", "C5"), strict=True))
 
 
 def codec_recall(results: dict[str, Any]) -> None:
@@ -39,11 +40,18 @@ def codec_recall(results: dict[str, Any]) -> None:
                 if row["data"] == name and row["method"] == method
             )
             if part:
-                style: dict[str, Any] = STYLE.get(method) or {"marker": MARKERS[method], "s": 40}
-                axis.scatter(*zip(*part, strict=True), label=method, **style)
-        axis.set(title=name, xlabel="bytes a vector, everything counted", ylim=(0, None))
+                style: dict[str, Any] = STYLE.get(method) or {
+                    "marker": MARKERS[method],
+                    "color": COLOURS[method],
+                    "s": 40,
+                }
+                axis.scatter(*zip(*part, strict=True), **style)
+        axis.set(title=name, xlabel="bytes a vector, everything counted", ylim=(0, 0.8))
     axes[0].set_ylabel("recall@10, held-out queries")
-    axes[-1].legend(fontsize=8)
+    for method in dict.fromkeys(row["method"] for row in rows):
+        style = STYLE.get(method) or {"marker": MARKERS[method], "color": COLOURS[method], "s": 40}
+        axes[0].scatter([], [], label=method, **style)
+    axes[0].legend(fontsize=8, ncols=2)
     figure.savefig(ASSETS / "codec-recall.png", dpi=110)
 
 
