@@ -247,6 +247,7 @@ def test_identity_is_found_and_reported_at_any_scale(case: str) -> None:
     assert codec.report(x)["identity"] == 1
 
 
+@pytest.mark.filterwarnings("ignore:Please use the new API:UserWarning")  # torch 2.9
 def test_identity_does_not_depend_on_the_precision_that_a_program_allows() -> None:
     """Rows a little past the middle between their own vector and another, unit length in 256 dimensions."""
     x = torch.nn.functional.normalize(gaussian(400, 256))
