@@ -5,6 +5,7 @@ Shapes: N rows, D dimensions, M symbols a row, E rows of a stage, S symbols of a
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,7 +75,7 @@ class Decoder:
             self,
             mean_D=self.mean_D.to(device),
             blocks=tuple(block.to(device) for block in self.blocks),
-            refinement=None if self.refinement is None else self.refinement.to(device),
+            refinement=None if self.refinement is None else copy.deepcopy(self.refinement).to(device),  # to() moves
             stages=tuple(stage.to(device) for stage in self.stages),
         )
 

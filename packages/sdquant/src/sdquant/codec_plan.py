@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sdquant.additive import LEVEL_BITS
 
-HEADER_BYTES = 3_000  # of a codec file and a codes file together
+HEADER_BYTES, BLOCK_HEADER_BYTES = 2_740, 260  # of a codec file and a codes file together, and more for each block
 MAX_ENTRIES = 2_048  # of all codebooks of a block: the search keeps a table of their products
 BLOCK_DIM = 512
 MAX_BITS_PER_DIM = 8
@@ -111,7 +111,7 @@ def plan_codec(
         for halvings in range(dim.bit_length()):
             n_blocks = 2**halvings
             symbol_bytes = n_rows * bits / 8 + codebook_bytes(dim / n_blocks, 2**bits)
-            n_symbols = min(int(spare / symbol_bytes), MAX_BITS_PER_DIM * dim // bits)
+            n_symbols = min(int((spare - BLOCK_HEADER_BYTES * n_blocks) / symbol_bytes), MAX_BITS_PER_DIM * dim // bits)
             fits = max(dim / BLOCK_DIM, n_symbols * 2**bits / MAX_ENTRIES) <= n_blocks <= min(n_symbols, dim)
             if fits and n_symbols * bits >= math.log2(n_distinct) / 2:
                 worth = n_symbols * bits * BIT_WORTH[bits] * HALVING_WORTH**halvings

@@ -69,7 +69,7 @@ def search(x_ND: Tensor, tables: SearchTables, start_NM: Tensor) -> Tensor:
     arrays = [tensor.numpy() for tensor in tables[:5]]
     arguments = (x_ND.contiguous().numpy(), *arrays, tables.n_symbols, MAX_PASSES, codes_NM.numpy())
     work = len(x_ND) * len(tables.alone_J) * (x_ND.shape[1] + 8 * len(tables.positions_RQ))
-    cpu._over_rows(additive_cpu.search_rows, arguments, len(x_ND), work)
+    cpu.over_rows(additive_cpu.search_rows, arguments, len(x_ND), work)
     return codes_NM
 
 

@@ -166,7 +166,7 @@ def _compile_before_threads(compiled: Any, arguments: tuple[Any, ...]) -> None:
         _READY.add(key)
 
 
-def _over_rows(compiled: Any, arguments: tuple[Any, ...], n_rows: int, n_elements: int) -> None:
+def over_rows(compiled: Any, arguments: tuple[Any, ...], n_rows: int, n_elements: int) -> None:
     """Run compiled(*arguments, first, last) over all rows, in as many threads as the work is worth."""
     _compile_before_threads(compiled, arguments)
     n_threads = min(torch.get_num_threads(), n_rows, 1 + n_elements // _ELEMENTS_WORTH_A_THREAD)
@@ -197,7 +197,7 @@ def sigma_delta(
         v_NM.numpy(),
         states,
     )
-    _over_rows(_sigma_delta_rows, arguments, len(y_NM), y_NM.numel())
+    over_rows(_sigma_delta_rows, arguments, len(y_NM), y_NM.numel())
     return q_NM, v_NM if states else None
 
 
@@ -210,5 +210,5 @@ def fwht(x_ND: Tensor, blocks: tuple[int, ...], *, out_ND: Tensor | None = None)
     out_ND = torch.empty_like(x_ND) if out_ND is None else out_ND
     x, sizes = x_ND.numpy(), np.array(blocks, dtype=np.int64)
     arguments = (x, sizes, (sizes**-0.5).astype(x.dtype), out_ND.numpy())
-    _over_rows(_fwht_rows, arguments, len(x_ND), x_ND.numel())
+    over_rows(_fwht_rows, arguments, len(x_ND), x_ND.numel())
     return out_ND

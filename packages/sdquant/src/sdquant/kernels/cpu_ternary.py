@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sdquant.kernels import simd_ternary
-from sdquant.kernels.cpu import _jit, _over_rows
+from sdquant.kernels.cpu import _jit, over_rows
 
 _BYTES_WORTH_AN_ELEMENT = 8  # a packed byte times a token takes an eighth of the time of an element elsewhere
 
@@ -103,7 +103,7 @@ def int8_activations(x_NK: Tensor) -> tuple[Tensor, Tensor]:
     scalar = x_NK.numpy().dtype.type
     limits = scalar(127), scalar(torch.finfo(x_NK.dtype).max)
     arguments = (x_NK.numpy(), *limits, values_NK.numpy(), scales_N.numpy())
-    _over_rows(_int8_rows, arguments, len(x_NK), x_NK.numel())
+    over_rows(_int8_rows, arguments, len(x_NK), x_NK.numel())
     return values_NK, scales_N[:, None]
 
 
@@ -114,9 +114,9 @@ def ternary_linear(x_NK: Tensor, packed_OB: Tensor, places: tuple[int, ...]) -> 
     plane = -(-packed_OB.shape[1] // simd_ternary.VECTOR_BYTES) * simd_ternary.VECTOR_BYTES
     planes_NW = np.zeros((n_tokens, len(places) * plane), np.int8)
     sums_N = np.empty(n_tokens, np.int32)
-    _over_rows(_spread_rows, (x_NK.numpy(), len(places), plane, planes_NW, sums_N), n_tokens, x_NK.numel())
+    over_rows(_spread_rows, (x_NK.numpy(), len(places), plane, planes_NW, sums_N), n_tokens, x_NK.numel())
     out_NO = torch.empty(n_tokens, n_outputs, dtype=torch.int32)
     arguments = (planes_NW, sums_N, packed_OB.numpy(), places[1], plane, out_NO.numpy())
     work = packed_OB.numel() * n_tokens // _BYTES_WORTH_AN_ELEMENT
-    _over_rows(_ternary_linear_rows, arguments, n_outputs, work)
+    over_rows(_ternary_linear_rows, arguments, n_outputs, work)
     return out_NO
