@@ -27,7 +27,7 @@ import torch
 from binemb import load_vectors
 from ddp_utils import keyed_generator
 from sdquant.additive import additive_decode, additive_encode, fit_codebooks
-from sdquant.codec_report import neighbours, overlap, report
+from sdquant.codec_report import neighbours, overlap
 from sdquant.identity import mistaken
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -112,7 +112,7 @@ def judge_codec(
     encoded = time.perf_counter()
     codec.encode(parts)
     verified = time.perf_counter()
-    found = report(codec, parts, codes=codes, held_out=held_out, queries=queries)
+    found = codec.report(parts, codes=codes, held_out=held_out, queries=queries)
     rows = found["rows"]
     return {
         "method": "sdquant.Codec",

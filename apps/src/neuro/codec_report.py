@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sdquant.codec_report import report as codec_figures
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
@@ -43,8 +42,7 @@ class CodecReport:
 def judge_codec(run: CodecRun, settings: EvaluationSettings, *, plots: Path) -> CodecReport:
     """Measure bytes, identity, neighbours and errors, and draw them."""
     has_held_out = len(run.held_out[0]) > 0
-    figures = codec_figures(
-        run.codec,
+    figures = run.codec.report(
         tensors(run.vocabulary),
         codes=run.codes,
         held_out=tensors(run.held_out) if has_held_out else None,

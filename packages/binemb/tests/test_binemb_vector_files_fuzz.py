@@ -13,7 +13,8 @@ import pytest
 import safetensors.torch
 import torch
 from binemb.errors import VectorFileError
-from binemb.vectors import WordVectors, load_vectors
+from binemb.vectors import load_vectors
+from binemb.word_vectors import WordVectors
 from gensim.models import FastText, KeyedVectors
 from gensim.models.fasttext import save_facebook_model
 from hypothesis import HealthCheck, given, settings

@@ -10,7 +10,7 @@ from torch import Tensor
 from binemb.errors import UnknownWordError
 
 if TYPE_CHECKING:
-    from binemb.vectors import WordVectors
+    from binemb.word_vectors import WordVectors
 
 
 class ExpressionError(ValueError):

@@ -204,11 +204,27 @@ class Codec:
                 f"{tuple(codes.exceptions[1].shape)} do not fit the codec they name"
             )
 
-    def report(self, x: Parts, *, held_out: Parts | None = None, queries: int = 1000, k: int = 10) -> dict[str, Any]:
-        """Say what the codec makes of a vocabulary: bytes, identity, neighbours, errors; see `codec_report.report`."""
+    def report(
+        self,
+        x: Parts,
+        *,
+        codes: CodecCodes | None = None,
+        held_out: Parts | None = None,
+        queries: int = 1000,
+        k: int = 10,
+    ) -> dict[str, Any]:
+        """Say what the codec makes of a vocabulary: bytes, identity, neighbours, errors; see `codec_report.report`.
+
+        Args:
+            x: the vocabulary.
+            codes: self.encode(x), where it is there already; made anew by default.
+            held_out: vectors that the codec was not fitted to.
+            queries: vectors of the vocabulary asked for, at most.
+            k: neighbours a query.
+        """
         from sdquant.codec_report import report
 
-        return report(self, x, held_out=held_out, queries=queries, k=k)
+        return report(self, x, codes=codes, held_out=held_out, queries=queries, k=k)
 
     def to(self, device: torch.device | str) -> Codec:
         """The same codec, to encode and decode on a device."""
