@@ -282,7 +282,7 @@ def callback():
 
 callback()  # Python ignores what is raised in here
 try:
-    time.sleep(30)
+    time.sleep(100)
 except KeyboardInterrupt:
     print("stopped")
 """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import _thread
+import os
+import signal
 import sys
 import threading
 
@@ -21,7 +22,7 @@ def keep_interrupts() -> None:
         if not issubclass(unraisable.exc_type, KeyboardInterrupt):
             report(unraisable)
             return
-        timer = threading.Timer(AGAIN_S, _thread.interrupt_main)
+        timer = threading.Timer(AGAIN_S, os.kill, (os.getpid(), signal.SIGINT))
         timer.daemon = True
         timer.start()
 
