@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 import torch
@@ -266,3 +267,24 @@ def test_full_disk_keeps_the_codes_that_stand(neuro, trained, small_disk):
     refused(ended, "No space left on device", code=1)
     assert (folder / "codes").read_bytes() == before
     assert [path.name for path in folder.iterdir()] == ["codes"]
+
+
+def test_interrupt_inside_a_callback_from_c_is_not_lost():
+    code = """
+import ctypes, time
+from neuro.interrupts import keep_interrupts
+
+keep_interrupts()
+
+@ctypes.CFUNCTYPE(None)
+def callback():
+    raise KeyboardInterrupt
+
+callback()  # Python ignores what is raised in here
+try:
+    time.sleep(100)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("stopped\n", "")

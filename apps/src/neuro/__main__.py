@@ -20,7 +20,9 @@ def main() -> None:
     if debug:
         os.environ["NEURO_DEBUG"] = "1"  # processes that this one launches see it too
     from neuro.cli import app
+    from neuro.interrupts import keep_interrupts
 
+    keep_interrupts()
     sys.exit(guarded(lambda: app(standalone_mode=False)))
 
 
