@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from binemb import BinaryCodes, cosine, hamming
+from binemb.codes import asymmetric
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -79,6 +80,41 @@ def test_cosine_is_that_of_the_sign_vectors(n, n_bits, seed):
     expected = torch.nn.functional.cosine_similarity(signs_a[:, None], signs_b[None], dim=2)
     torch.testing.assert_close(cosine(a, b).double(), expected, rtol=0, atol=1e-6)
     torch.testing.assert_close(cosine(a, b), 1 - 2 * hamming(a, b) / n_bits, rtol=0, atol=1e-6)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10), st.integers(0, 60), st.integers(1, 300), st.integers(0, 2**32 - 1), st.booleans())
+def test_asymmetric_is_the_inner_product_with_signs(n_queries, n, n_bits, seed, doubles):
+    codes, dtype = random_codes(n, n_bits, seed), torch.float64 if doubles else torch.float32
+    x = torch.from_numpy(np.random.default_rng(seed).normal(size=(n_queries, n_bits))).to(dtype)
+    signs = np.unpackbits(codes.packed.numpy(), axis=1, count=n_bits, bitorder="little") * 2.0 - 1
+    scores = asymmetric(x, codes)
+    assert scores.dtype == dtype
+    np.testing.assert_allclose(scores.numpy(), x.double().numpy() @ signs.T, rtol=0, atol=1e-10 if doubles else 1e-4)
+
+
+def test_asymmetric_in_blocks_is_whole(monkeypatch):
+    codes, x = random_codes(100, 24), torch.arange(72.0).view(3, 24)
+    whole = asymmetric(x, codes)
+    monkeypatch.setattr("binemb.codes.UNPACKED_BYTES", 24 * 4 * 7)
+    assert torch.equal(asymmetric(x, codes), whole)
+    assert asymmetric(x.half(), codes).dtype == torch.float32
+    assert torch.equal(asymmetric(codes.signs(), codes), 24 - 2 * hamming(codes, codes).float())
+
+
+def test_asymmetric_refusals():
+    with pytest.raises(TypeError, match=r"x_QB must be floating point, got torch\.int64"):
+        asymmetric(torch.ones(2, 8, dtype=torch.int64), random_codes(3, 8))
+    for shape in ((2, 9), (8,), (1, 2, 8)):
+        with pytest.raises(ValueError, match="x_QB must have rows of 8 values, got shape"):
+            asymmetric(torch.ones(shape), random_codes(3, 8))
+
+
+def test_a_prefix_of_whole_bytes_stays_in_the_same_memory(tmp_path):
+    codes = random_codes(9, 40)
+    assert codes.truncate(16).packed.data_ptr() == codes.packed.data_ptr()
+    codes.truncate(16).save(tmp_path / "prefix")
+    assert torch.equal(BinaryCodes.load(tmp_path / "prefix").packed, codes.packed[:, :2])
 
 
 @pytest.mark.parametrize(

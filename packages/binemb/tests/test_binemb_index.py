@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import faiss
 import numpy as np
 import pytest
 import torch
 from binemb import BinaryCodes, BinaryIndex
+from ddp_utils.tensor_file import write_tensor_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,18 +23,20 @@ def differing_bits(queries: BinaryCodes, codes: BinaryCodes) -> torch.Tensor:
     return (queries.signs()[:, None] != codes.signs()[None]).sum(2)
 
 
+def nearest_rows(queries: BinaryCodes, codes: BinaryCodes, k: int) -> torch.Tensor:
+    """Rows by distance, equal ones by row, int64, (Q, k)."""
+    return differing_bits(queries, codes).sort(dim=1, stable=True).indices[:, :k]
+
+
 def assert_nearest(index: BinaryIndex, queries: BinaryCodes, codes: BinaryCodes, ids: torch.Tensor, k: int) -> None:
-    """Distances are the k smallest, and every id is a code at its distance; which of equal ones came is open."""
+    """Exactly what brute force finds, equal distances in the order of the rows."""
     hits = index.search(queries, k)
-    expected = differing_bits(queries, codes)
     k = min(k, len(codes))
+    rows = nearest_rows(queries, codes, k)
     assert hits.ids.shape == hits.distances.shape == hits.similarity.shape == (len(queries), k)
     assert (hits.ids.dtype, hits.distances.dtype, hits.similarity.dtype) == (torch.int64, torch.int32, torch.float32)
-    assert torch.equal(hits.distances.long(), expected.sort(1).values[:, :k])
-    row_of = {int(number): row for row, number in enumerate(ids)}
-    rows = torch.tensor([[row_of[int(number)] for number in found] for found in hits.ids]).view(-1, k)
-    assert torch.equal(expected.gather(1, rows), hits.distances.long())
-    assert all(len(set(found)) == k for found in hits.ids.tolist())
+    assert torch.equal(hits.ids, ids[rows])
+    assert torch.equal(hits.distances.long(), differing_bits(queries, codes).gather(1, rows))
     torch.testing.assert_close(hits.similarity.double(), 1 - hits.distances / codes.n_bits, check_dtype=False)
 
 
@@ -60,7 +65,10 @@ def test_finds_what_brute_force_finds(n, n_bits, k, split, own_ids, seed):
 @pytest.mark.parametrize("n_bits", [13, 64, 1024])
 def test_gpu_finds_the_same(n_bits):
     codes, queries = random_codes(3000, n_bits), random_codes(20, n_bits, 1)
-    assert_nearest(BinaryIndex(n_bits, device="cuda").add(codes), queries, codes, torch.arange(3000), 10)
+    hits = BinaryIndex(n_bits, device="cuda").add(codes).search(queries, 10)
+    distances = differing_bits(queries, codes)
+    assert torch.equal(hits.distances.long(), distances.sort(1).values[:, :10])
+    assert torch.equal(distances.gather(1, hits.ids), hits.distances.long())
 
 
 def test_more_neighbours_than_codes_never_gives_an_empty_id():
@@ -81,7 +89,7 @@ def test_a_refused_addition_leaves_the_index_as_it_was():
         with pytest.raises(ValueError, match="ids must differ from each other and from those in the index"):
             index.add(codes, torch.tensor(ids))
     for wrong in (torch.arange(2), torch.arange(3)[:, None]):
-        with pytest.raises(ValueError, match="3 codes need as many ids, got shape"):
+        with pytest.raises(ValueError, match="3 rows need as many ids, got shape"):
             index.add(codes, wrong)
     with pytest.raises(TypeError, match=r"ids must be whole numbers, got torch\.float32"):
         index.add(codes, torch.tensor([5.2, 6.2, 7.2]))
@@ -103,11 +111,11 @@ def test_search_refusals():
 
 
 def test_construction_refusals():
-    with pytest.raises(ValueError, match="kind must be one of flat, got 'hnsw'"):
-        BinaryIndex(8, "hnsw")  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match="kind must be one of flat, ivf, hnsw, hash, got 'tree'"):
+        BinaryIndex(8, "tree")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="n_bits must be at least 1, got 0"):
         BinaryIndex(0)
-    for device in ("gpu", "cuda:x", "mps"):
+    for device in ("gpu", "cuda:x", "cuda:", "cpu:0", "mps"):
         with pytest.raises(ValueError, match="device must be cpu, cuda or cuda:N"):
             BinaryIndex(8, device=device)
 
@@ -142,3 +150,60 @@ def test_words_stay_with_the_codes(tmp_path):
     assert BinaryIndex.load(tmp_path / "index").words == named.words
     assert BinaryIndex(16).add(named[:2]).add(codes[2:]).words is None
     assert BinaryIndex(16).add(codes[:2]).add(named[2:]).words is None
+
+
+def test_a_file_of_the_first_version_is_read(tmp_path):
+    codes = random_codes(5, 13)
+    tensors = {"packed": codes.packed, "ids": torch.arange(10, 15)}
+    metadata = {"n_bits": 13, "kind": "flat", "has_words": False}
+    write_tensor_file(tmp_path / "index", tensors, kind="binemb.index", version=1, metadata=metadata)
+    assert_nearest(BinaryIndex.load(tmp_path / "index"), codes, codes, torch.arange(10, 15), 5)
+
+
+def test_the_first_codes_and_a_mapped_file_are_not_copied(tmp_path):
+    codes = random_codes(1000, 64)
+    index = BinaryIndex(64).add(codes)
+    assert index.packed.data_ptr() == codes.packed.data_ptr()
+    index.save(tmp_path / "index")
+    mapped = BinaryIndex.load(tmp_path / "index", memory_map=True)
+    if Path("/proc/self/maps").exists():
+        assert str(tmp_path / "index") in Path("/proc/self/maps").read_text()
+    address = mapped.packed.data_ptr()
+    assert_nearest(mapped, codes[:5], codes, torch.arange(1000), 7)
+    assert mapped.packed.data_ptr() == address
+    BinaryIndex(64).add(codes[:10]).save(tmp_path / "index")  # a new file in its stead leaves the mapped one
+    assert_nearest(mapped, codes[:5], codes, torch.arange(1000), 7)
+    mapped.add(codes)
+    assert len(mapped) == 2000
+
+
+def test_many_additions_are_one():
+    codes = random_codes(200, 40)
+    index = BinaryIndex(40)
+    for row in range(0, 200, 3):
+        index.add(codes[row : row + 3])
+        index.add(codes[:0])
+    assert torch.equal(index.packed, codes.packed)
+    assert torch.equal(index.ids, torch.arange(200))
+    assert_nearest(index, codes[:9], codes, torch.arange(200), 20)
+
+
+def test_answers_do_not_depend_on_what_is_asked_along_or_on_threads():
+    codes, queries = random_codes(3000, 50), random_codes(400, 50, 1)
+    index = BinaryIndex(50).add(codes)
+    together = index.search(queries, 9)
+    alone = [index.search(queries[row : row + 1], 9).ids for row in range(0, 400, 40)]
+    assert torch.equal(together.ids[::40], torch.cat(alone))
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        assert torch.equal(index.search(queries, 9).ids, together.ids)
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+
+def test_no_id_is_left_after_the_largest():
+    index = BinaryIndex(8).add(random_codes(1, 8), torch.tensor([2**63 - 2]))
+    with pytest.raises(ValueError, match="no numbers are left after the largest id"):
+        index.add(random_codes(2, 8))
+    assert len(index) == 1

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from binemb import BinaryCodes, BinaryIndex, MatryoshkaBinarizer, Preparation
+from binemb.float_index import FloatIndex
 from ddp_utils.tensor_file import FileFormatError, read_tensor_file, write_tensor_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,9 +18,15 @@ VECTORS = torch.randn(30, 6, generator=torch.Generator().manual_seed(0))
 LOADERS: dict[str, Callable[[Path], Any]] = {
     "codes": BinaryCodes.load,
     "index": BinaryIndex.load,
+    "ivf": BinaryIndex.load,
+    "hnsw": BinaryIndex.load,
+    "hash": BinaryIndex.load,
+    "float_index": FloatIndex.load,
     "matryoshka": MatryoshkaBinarizer.load,
 }
 KINDS = list(LOADERS)
+FORMATS = {kind: "binemb.index" if kind in ("ivf", "hnsw", "hash") else f"binemb.{kind}" for kind in KINDS}
+VERSIONS = {kind: 2 if FORMATS[kind] == "binemb.index" else 1 for kind in KINDS}
 
 
 def content(loaded: Any) -> tuple[dict[str, torch.Tensor], object]:
@@ -30,6 +37,8 @@ def content(loaded: Any) -> tuple[dict[str, torch.Tensor], object]:
         hits = loaded.search(BinaryCodes.from_signs(torch.ones(1, loaded.n_bits)), len(loaded))
         order = hits.ids.argsort(1)
         return {"ids": hits.ids.gather(1, order), "distances": hits.distances.gather(1, order)}, loaded.n_bits
+    if isinstance(loaded, FloatIndex):
+        return {"ids": loaded.ids, "vectors": loaded.vectors}, (loaded.metric, loaded.words)
     return dict(loaded.state_dict()), loaded.bits
 
 
@@ -49,6 +58,10 @@ def folder(tmp_path_factory) -> Path:
     codes = model.encode(VECTORS).truncate(13)
     BinaryCodes(codes.packed, 13, codes.levels, [f"w{row}" for row in range(30)]).save(folder / "codes")
     BinaryIndex(13).add(codes, torch.arange(100, 130)).save(folder / "index")
+    BinaryIndex(13, "ivf", n_lists=4).add(codes).save(folder / "ivf")
+    BinaryIndex(13, "hnsw", m=3).add(codes).save(folder / "hnsw")
+    BinaryIndex(13, "hash", hash_bits=4).add(codes).save(folder / "hash")
+    FloatIndex(6).add(VECTORS, torch.arange(100, 130), words=list(map(str, range(30)))).save(folder / "float_index")
     return folder
 
 
@@ -108,13 +121,14 @@ def test_every_cut_is_refused(folder, tmp_path, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_another_version_or_kind_is_refused(folder, tmp_path, kind):
-    tensors, metadata = read_tensor_file(folder / kind, kind=f"binemb.{kind}", version=1)
-    write_tensor_file(tmp_path / "newer", tensors, kind=f"binemb.{kind}", version=2, metadata=metadata)
-    with pytest.raises(FileFormatError, match=r"version '2'; this release reads up to 1"):
+    name, version = FORMATS[kind], VERSIONS[kind]
+    tensors, metadata = read_tensor_file(folder / kind, kind=name, version=version)
+    write_tensor_file(tmp_path / "newer", tensors, kind=name, version=version + 1, metadata=metadata)
+    with pytest.raises(FileFormatError, match=rf"version '{version + 1}'; this release reads up to {version}"):
         LOADERS[kind](tmp_path / "newer")
     for other in KINDS:
-        if other != kind:
-            with pytest.raises(FileFormatError, match=f"expected a binemb.{kind} file, found binemb.{other}"):
+        if FORMATS[other] != name:
+            with pytest.raises(FileFormatError, match=f"expected a {name} file, found {FORMATS[other]}"):
                 LOADERS[kind](folder / other)
     with pytest.raises(FileNotFoundError):
         LOADERS[kind](tmp_path / "absent")
@@ -137,7 +151,7 @@ tensors_of_any_kind = st.builds(
 @given(data=st.data())
 def test_a_forged_file_with_a_right_checksum_is_refused_or_sound(folder, tmp_path, kind, data):
     """Whoever can write the file can write its checksum: fields of another type and missing ones are found."""
-    tensors, metadata = read_tensor_file(folder / kind, kind=f"binemb.{kind}", version=1)
+    tensors, metadata = read_tensor_file(folder / kind, kind=FORMATS[kind], version=VERSIONS[kind])
     place = data.draw(st.sampled_from([*tensors, *metadata]))
     if data.draw(st.booleans()):
         del (tensors if place in tensors else metadata)[place]
@@ -146,13 +160,15 @@ def test_a_forged_file_with_a_right_checksum_is_refused_or_sound(folder, tmp_pat
     else:
         metadata[place] = data.draw(json_values)
     (tmp_path / kind).unlink(missing_ok=True)
-    write_tensor_file(tmp_path / kind, tensors, kind=f"binemb.{kind}", version=1, metadata=metadata)
+    write_tensor_file(tmp_path / kind, tensors, kind=FORMATS[kind], version=VERSIONS[kind], metadata=metadata)
     try:
         loaded = LOADERS[kind](tmp_path / kind)
     except FileFormatError:
         return
     if isinstance(loaded, BinaryIndex):
-        loaded.add(BinaryCodes.from_signs(torch.ones(1, loaded.n_bits)))
+        loaded.add(BinaryCodes.from_signs(torch.ones(40, loaded.n_bits)))
+    if isinstance(loaded, FloatIndex):
+        loaded.add(torch.ones(1, loaded.dim)).search(torch.ones(2, loaded.dim), 3)
     content(loaded)
     if isinstance(loaded, MatryoshkaBinarizer):
         loaded.decode(loaded.encode(torch.ones(2, loaded.dim)))
@@ -176,3 +192,31 @@ def test_a_small_file_cannot_ask_for_much_memory(folder, tmp_path):
     write_tensor_file(tmp_path / "model", tensors, kind="binemb.matryoshka", version=1, metadata=metadata)
     with pytest.raises(FileFormatError, match="its tensors are not those of"):
         MatryoshkaBinarizer.load(tmp_path / "model")
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(kind=st.sampled_from(["ivf", "hnsw", "hash"]), data=st.data())
+def test_a_forged_index_structure_or_parameter_is_refused_or_sound(folder, tmp_path, kind, data):
+    """Numbers of the right type and shape, but others: searches must stay inside the index."""
+    tensors, metadata = read_tensor_file(folder / kind, kind="binemb.index", version=2)
+    tensors = {name: tensor.clone() for name, tensor in tensors.items()}
+    place = data.draw(st.sampled_from(sorted({*tensors, *metadata["parameters"]} - {"packed", "ids"})))
+    if place in tensors:
+        numbers = tensors[place].view(-1)
+        where = data.draw(st.lists(st.integers(0, len(numbers) - 1), min_size=1, max_size=30))
+        limits = torch.iinfo(numbers.dtype)
+        values = data.draw(st.sampled_from([-1, 0, 1, 2, 3, 29, 30, limits.max, limits.min]))
+        numbers[where] = max(min(values, limits.max), limits.min)
+    else:
+        metadata["parameters"][place] = data.draw(st.one_of(st.integers(-3, 40), st.none(), json_values))
+    (tmp_path / kind).unlink(missing_ok=True)
+    write_tensor_file(tmp_path / kind, tensors, kind="binemb.index", version=2, metadata=metadata)
+    try:
+        loaded = BinaryIndex.load(tmp_path / kind)
+    except FileFormatError:
+        return
+    codes = BinaryCodes.from_signs(torch.randn(50, 13, generator=torch.Generator().manual_seed(0)))
+    found = loaded.search(codes, 40).ids
+    assert found.shape == (50, 30)
+    loaded.add(codes)
+    assert all(len(set(row)) == 60 for row in loaded.search(codes, 60).ids.tolist())

@@ -19,7 +19,7 @@ from binemb import (
     evaluate_neighbours,
     train_binarizer,
 )
-from binemb.train import losses_per_group, validate
+from binemb.train import losses_per_group, start_model, validate
 from ddp_utils import DistributedBatchSampler, Stopped, read_metrics, split_held_out
 from ddp_utils.training_config import learning_rate_at
 from hypothesis import given, settings
@@ -28,8 +28,17 @@ from torch.nn.functional import cosine_similarity
 
 LEVELS = (8, 24)
 SMALL = TrainConfig(
-    steps=12, global_batch=128, group=16, micro_batch=64, validate_every=4, held_out=0.1, components=1, patience=100
+    steps=12,
+    rounds=0,
+    global_batch=128,
+    group=16,
+    micro_batch=64,
+    validate_every=4,
+    held_out=0.1,
+    components=1,
+    patience=100,
 )
+ROUNDS = replace(SMALL, steps=0, rounds=4)
 
 
 def clustered(n: int = 600, dim: int = 12, seed: int = 0) -> torch.Tensor:
@@ -183,9 +192,9 @@ def test_the_gradient_is_that_of_the_mean_loss_over_the_batch(monkeypatch):
     x = clustered()
     (found,) = gradients_of_first_steps(monkeypatch, replace(SMALL, steps=1))
     train_rows, _ = split_held_out(len(x), SMALL, seed=0)
-    model = MatryoshkaBinarizer(Preparation.fit(x, components=1), LEVELS, seed=0)
-    prepared = model.preparation(x)
-    model.fit_decoders(prepared[train_rows[: 8 * LEVELS[-1]]])
+    preparation = Preparation.fit(x, components=1)
+    prepared = preparation(x)
+    model = start_model(preparation, prepared[train_rows], LEVELS, seed=0)
     records = DistributedBatchSampler(len(train_rows), 128, seed=0, group=16).batch(0)
     groups = prepared[train_rows[records]].view(8, 16, 12)
     losses_per_group(model, groups, SMALL.weights)["loss"].mean().backward()
@@ -258,7 +267,10 @@ def test_vectors_that_do_not_fit_are_refused():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"steps": -1}, "steps must be at least 0, got -1"),
+        ({"rounds": -1}, "rounds must be >= 0, got -1"),
+        ({"pull": -1}, "pull must be >= 0 and finite, got -1"),
+        ({"fitted_rows": 0}, "fitted_rows must be at least 1, got 0"),
         ({"patience": 0}, "patience must be at least 1, got 0"),
         ({"validate_every": -1}, "validate_every must be at least 1, got -1"),
         ({"global_batch": 100}, "global_batch 100 is not a multiple of group 16"),
@@ -297,7 +309,7 @@ def test_the_learning_rate_rises_then_falls_to_zero():
 
 def test_training_gains_from_the_first_step_on(glove, tmp_path):
     """Default learning rate on real vectors: every validation is below the one before, the untrained model's first."""
-    config = TrainConfig(steps=100, global_batch=1024, group=128, validate_every=25)
+    config = TrainConfig(steps=100, rounds=0, global_batch=1024, group=128, validate_every=25)
     train_binarizer(glove.vectors, (128, 256), config, run_folder=tmp_path)
     figures = [line["loss"] for line in read_metrics(tmp_path)]
     assert len(figures) == 5

@@ -157,7 +157,7 @@ def test_the_learning_rate_rises_then_falls_to_zero():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 0}, "steps must be at least 1, got 0"),
+        ({"steps": -1}, "steps must be at least 0, got -1"),
         ({"global_batch": 30}, "global_batch 30 is not a multiple of group 4"),
         ({"micro_batch": 6}, "micro_batch must be 0 or a multiple of group 4, got 6"),
         ({"learning_rate": math.inf}, "learning_rate must be positive and finite, got inf"),

@@ -6,7 +6,7 @@ Legend: U different words in the questions, Q questions, N candidates.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +34,7 @@ class AnalogyResult:
         sections: section to (right, asked).
         questions: questions asked.
         coverage: share of the set's questions whose four words are known.
+        outcomes: whether each question asked was answered right, in the order of the set; for `paired_bootstrap`.
     """
 
     name: str
@@ -41,6 +42,7 @@ class AnalogyResult:
     sections: dict[str, tuple[int, int]]
     questions: int
     coverage: float
+    outcomes: tuple[bool, ...] = field(repr=False)
 
 
 def evaluate_analogy(
@@ -92,7 +94,7 @@ def evaluate_analogy(
     for title, right in zip(titles, right_Q, strict=True):
         before = sections.get(title, (0, 0))
         sections[title] = (before[0] + right, before[1] + 1)
-    return AnalogyResult(data.name, sum(right_Q) / len(known), sections, len(known), len(known) / total)
+    return AnalogyResult(data.name, sum(right_Q) / len(known), sections, len(known), len(known) / total, tuple(right_Q))
 
 
 def answer_analogies(space: Space, questions_Q3: Tensor, *, method: AnalogyMethod = "add") -> Tensor:

@@ -16,6 +16,7 @@ from ddp_utils.tensor_file import FileFormatError, read_tensor_file, write_tenso
 from torch import Tensor
 
 FORMAT, VERSION = "binemb.codes", 1
+UNPACKED_BYTES = 2**26
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,14 +91,15 @@ class BinaryCodes:
     def truncate(self, n_bits: int) -> BinaryCodes:
         """The codes' first n_bits bits; any prefix may be taken, the levels are those that were trained.
 
+        Where n_bits is a multiple of 8 nothing is copied: the prefixes lie in the memory, or the mapped file, of the
+        whole codes.
+
         Raises:
             ValueError: n_bits is not in 1 to the codes' own number.
         """
         if not 1 <= n_bits <= self.n_bits:
             raise ValueError(f"truncate: n_bits must lie in [1, {self.n_bits}], got {n_bits}")
-        packed = self.packed[:, : n_bytes(n_bits)].clone()
-        if n_bits % 8:
-            packed[:, -1] &= (1 << n_bits % 8) - 1
+        packed = clear_padding(self.packed[:, : n_bytes(n_bits)], n_bits)
         levels = (*(level for level in self.levels if level < n_bits), n_bits)
         return BinaryCodes(packed, n_bits, levels, self.words)
 
@@ -149,6 +151,19 @@ def n_bytes(n_bits: int) -> int:
     return -(-n_bits // 8)
 
 
+def clear_padding(packed: Tensor, n_bits: int) -> Tensor:
+    """Packed rows without the bits after the n_bits-th of their last byte; a copy only if there can be such bits.
+
+    Args:
+        packed: uint8, (n, ceil(n_bits / 8)).
+        n_bits: bits to keep.
+    """
+    if n_bits % 8:
+        packed = packed.clone()
+        packed[:, -1] &= (1 << n_bits % 8) - 1
+    return packed
+
+
 def _check_pair(a: BinaryCodes, b: BinaryCodes) -> None:
     if a.n_bits != b.n_bits:
         raise ValueError(f"codes of {a.n_bits} and {b.n_bits} bits cannot be compared; truncate the longer ones")
@@ -177,3 +192,38 @@ def cosine(a: BinaryCodes, b: BinaryCodes) -> Tensor:
     """Cosine of the +-1 vectors, 1 - 2 h / B, float32, (n, m), in [-1, 1]."""
     _check_pair(a, b)
     return a.signs() @ b.signs().T / a.n_bits
+
+
+def asymmetric(x_QB: Tensor, codes: BinaryCodes) -> Tensor:
+    """Inner product of float rows with the +-1 vectors of codes, for every pair.
+
+        s(x, c) = sum_j x_j c_j,   c in {-1, +1}^B
+
+    The codes are unpacked block by block, 64 MiB at a time. Sums are rounded as x's dtype rounds; half precision is
+    raised to float32 first.
+
+    Args:
+        x_QB: floating point, (Q, B), on any device.
+        codes: n codes of B bits.
+
+    Returns:
+        (Q, n), in x's dtype and on its device.
+
+    Raises:
+        TypeError: x is not floating point.
+        ValueError: x is no matrix of rows of B values.
+
+    References:
+        Gordo, Perronnin, Gong, Lazebnik (2014), IEEE TPAMI 36(1), "Asymmetric distances for binary embeddings".
+    """
+    if not x_QB.is_floating_point():
+        raise TypeError(f"asymmetric: x_QB must be floating point, got {x_QB.dtype}")
+    if x_QB.ndim != 2 or x_QB.shape[1] != codes.n_bits:
+        raise ValueError(f"asymmetric: x_QB must have rows of {codes.n_bits} values, got shape {tuple(x_QB.shape)}")
+    x = x_QB if x_QB.dtype == torch.float64 else x_QB.float()
+    scores = x.new_empty(len(x), len(codes))
+    block = max(1, UNPACKED_BYTES // (codes.n_bits * x.element_size()))
+    for start in range(0, len(codes), block):
+        signs_NB = codes[start : start + block].signs(dtype=x.dtype).to(x.device)
+        scores[:, start : start + block] = x @ signs_NB.T
+    return scores

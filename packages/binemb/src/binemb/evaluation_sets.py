@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+_WORD_CLASS = re.compile(r"(.+)-[nvja]")
 _IN_GENSIM = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt", "google": "questions-words.txt"}
 
 
@@ -68,6 +70,15 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 def load_word_pairs(name: str | Path) -> WordPairs:
     """Read word, word, score a line, separated by tabs, commas or blanks; comments (#) and a header line are skipped.
 
+    Fields after the score are passed over. Where every word of the file carries a word class (`sun-n`, as in the
+    lemma form of MEN: n, v, j or a), the class is cut off.
+
+    Args:
+        name: "wordsim353", "simlex999", or a file, such as those of MEN, RG-65 and MTurk-771.
+
+    Returns:
+        The pairs, in the order of the file.
+
     Raises:
         FileNotFoundError: no such set.
         EvaluationSetError: a line that is none of these.
@@ -85,6 +96,9 @@ def load_word_pairs(name: str | Path) -> WordPairs:
         pairs.append((fields[0], fields[1], score))
     if not pairs:
         raise EvaluationSetError(f"{path}: no word pairs in it")
+    tagged = [(_WORD_CLASS.fullmatch(a), _WORD_CLASS.fullmatch(b), score) for a, b, score in pairs]
+    if all(a and b for a, b, _ in tagged):
+        pairs = [(a[1], b[1], score) for a, b, score in tagged if a and b]
     return WordPairs(str(name) if str(name) in _IN_GENSIM else path.stem, pairs)
 
 

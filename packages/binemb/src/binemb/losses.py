@@ -95,3 +95,85 @@ def similarity_loss(agreement_GMM: Tensor, target_GMM: Tensor) -> Tensor:
         (G,), >= 0.
     """
     return (agreement_GMM - target_GMM).square().mean((-1, -2))
+
+
+def contrastive_loss(agreement_GMM: Tensor, target_GMM: Tensor, *, temperature: float = 0.1) -> Tensor:
+    """Tell the code of the nearest vector of the group from those of the others (InfoNCE).
+
+        L = mean_i -log  exp(a_ip / t) / sum_{j != i} exp(a_ij / t),   p = argmax_{j != i} target_ij
+
+    Args:
+        agreement_GMM: cosines of the codes, (G, M, M), M >= 2.
+        target_GMM: similarities of the vectors, which say who is nearest, (G, M, M).
+        temperature: t, > 0.
+
+    Returns:
+        (G,), >= 0.
+
+    References:
+        van den Oord et al. (2018), Representation learning with contrastive predictive coding, arXiv 1807.03748.
+    """
+    itself_MM = torch.eye(target_GMM.shape[-1], dtype=torch.bool, device=target_GMM.device)
+    nearest_GM = target_GMM.masked_fill(itself_MM, -torch.inf).argmax(-1)
+    scores_GMM = (agreement_GMM / temperature).masked_fill(itself_MM, -torch.inf)
+    chosen_GM = scores_GMM.gather(-1, nearest_GM[..., None]).squeeze(-1)
+    return (scores_GMM.logsumexp(-1) - chosen_GM).mean(-1)
+
+
+def balance_loss(signs_GMB: Tensor) -> Tensor:
+    """Every bit set in half of the records.
+
+        L = mean_j (mean_i s_ij)^2
+
+    Args:
+        signs_GMB: (G, M, B).
+
+    Returns:
+        (G,), in [0, 1].
+
+    References:
+        Weiss, Torralba, Fergus (2008), Spectral hashing, NeurIPS, section 2.
+    """
+    return signs_GMB.mean(1).square().mean(-1)
+
+
+def decorrelation_loss(signs_GMB: Tensor) -> Tensor:
+    """No two bits alike, nor opposite.
+
+        L = mean_{j != l} (mean_i s_ij s_il)^2
+
+    Args:
+        signs_GMB: (G, M, B), B >= 2.
+
+    Returns:
+        (G,), in [0, 1].
+
+    References:
+        Weiss, Torralba, Fergus (2008), Spectral hashing, NeurIPS, section 2.
+    """
+    n_records, n_bits = signs_GMB.shape[1:]
+    moment_GBB = signs_GMB.mT @ signs_GMB / n_records
+    total_G = moment_GBB.square().sum((-1, -2)) - moment_GBB.diagonal(dim1=-2, dim2=-1).square().sum(-1)
+    return total_G / (n_bits * (n_bits - 1))
+
+
+def uniformity_loss(agreement_GMM: Tensor, *, scale: float = 2.0) -> Tensor:
+    """Codes of a group spread over all there are, so that they are diverse.
+
+        L = log mean_{i != j} exp(-t norm2(u_i - u_j)^2),   norm2(u_i - u_j)^2 = 2 (1 - a_ij)
+
+    Args:
+        agreement_GMM: cosines of the codes, (G, M, M), M >= 2; u = s / sqrt(b).
+        scale: t, > 0.
+
+    Returns:
+        (G,), <= 0; 0 when all codes are the same.
+
+    References:
+        Wang, Isola (2020), Understanding contrastive representation learning through alignment and uniformity on the
+        hypersphere, arXiv 2005.10242, section 4.1.
+    """
+    n_records = agreement_GMM.shape[-1]
+    itself_MM = torch.eye(n_records, dtype=torch.bool, device=agreement_GMM.device)
+    exponents_GMM = (-2 * scale * (1 - agreement_GMM)).masked_fill(itself_MM, -torch.inf)
+    return exponents_GMM.flatten(1).logsumexp(-1) - math.log(n_records * (n_records - 1))

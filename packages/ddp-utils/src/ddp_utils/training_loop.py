@@ -205,6 +205,22 @@ def train_model(
     model.load_state_dict(best)
 
 
+def check_same_run(loaded: Checkpoint, identity: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint of another run.
+
+    Args:
+        loaded: its state holds the "identity" of the run that wrote it.
+        identity: of this run, by name.
+
+    Raises:
+        ValueError: they differ; the message says in what.
+    """
+    found = loaded.state["identity"]
+    changed = sorted(name for name in identity if found.get(name) != identity[name])
+    if changed:
+        raise ValueError(f"{loaded.folder}: was trained with other {', '.join(changed)}; use the same or a new run")
+
+
 def _resume(
     checkpoints: Checkpoints | None, resume: str | Path | None, parts: dict[str, Any], identity: Mapping[str, Any]
 ) -> Checkpoint | None:
@@ -214,10 +230,7 @@ def _resume(
     loaded = checkpoints.load(None if resume == "auto" else resume) if checkpoints and resume else None
     if loaded is None:
         return None
-    found = loaded.state["identity"]
-    changed = sorted(name for name in identity if found.get(name) != identity[name])
-    if changed:
-        raise ValueError(f"{loaded.folder}: was trained with other {', '.join(changed)}; use the same or a new run")
+    check_same_run(loaded, identity)
     for name, part in parts.items():
         part.load_state_dict(loaded.state[name])
     if loaded.rank_state is not None:

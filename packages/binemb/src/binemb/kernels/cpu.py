@@ -1,0 +1,127 @@
+"""The search for signs in numba, row by row, rows dealt to threads.
+
+`descend_gram` only adds and multiplies element by element, in the order of the plain-torch form, and its codes are
+equal to that form's bit for bit. `descend_factors` has inner products, whose rounding differs from torch's.
+"""
+
+from __future__ import annotations
+
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import numba
+
+
+def _jit(**options: Any) -> Any:
+    def compiled(function: Any) -> Any:
+        try:
+            return numba.njit(nogil=True, cache=True, **options)(function)
+        except RuntimeError:  # numba finds no writable folder for its cache
+            return numba.njit(nogil=True, **options)(function)
+
+    return compiled
+
+
+@_jit()
+def _gram_rows(linear_NB, gram_BB, passes, signs_NB, first, last):
+    n_bits = len(gram_BB)
+    slope_B = np.empty(n_bits)
+    for n in range(first, last):
+        signs_B = signs_NB[n]
+        for j in range(n_bits):
+            slope_B[j] = -linear_NB[n, j]
+        for j in range(n_bits):
+            gram_B = gram_BB[j]
+            if slope_B[j] <= 0:
+                signs_B[j] = 1
+                for i in range(n_bits):
+                    slope_B[i] += gram_B[i]
+            else:
+                signs_B[j] = -1
+                for i in range(n_bits):
+                    slope_B[i] -= gram_B[i]
+        for _ in range(passes):
+            changed = False
+            for j in range(n_bits):
+                if signs_B[j] * slope_B[j] > gram_BB[j, j]:
+                    step = 2.0 * signs_B[j]
+                    gram_B = gram_BB[j]
+                    for i in range(n_bits):
+                        slope_B[i] -= step * gram_B[i]
+                    signs_B[j] = -signs_B[j]
+                    changed = True
+            if not changed:
+                break
+
+
+@_jit(fastmath={"reassoc", "contract", "nsz"})
+def _dot(a_R, b_R, first):
+    total = 0.0
+    for r in range(first, len(a_R)):
+        total += a_R[r] * b_R[r]
+    return total
+
+
+@_jit()
+def _factor_rows(pull_NB, target_NR, factor_BR, first_B, own_B, passes, signs_NB, first, last):
+    n_bits, n_columns = factor_BR.shape
+    rest_R = np.empty(n_columns)
+    for n in range(first, last):
+        signs_B = signs_NB[n]
+        for r in range(n_columns):
+            rest_R[r] = -target_NR[n, r]
+        for j in range(n_bits):
+            factor_R = factor_BR[j]
+            sign = 1.0 if _dot(rest_R, factor_R, first_B[j]) - pull_NB[n, j] <= 0 else -1.0
+            signs_B[j] = np.int8(sign)
+            for r in range(first_B[j], n_columns):
+                rest_R[r] += sign * factor_R[r]
+        for _ in range(passes):
+            changed = False
+            for j in range(n_bits):
+                factor_R = factor_BR[j]
+                slope = _dot(rest_R, factor_R, first_B[j]) - pull_NB[n, j]
+                if signs_B[j] * slope > own_B[j]:
+                    step = 2.0 * signs_B[j]
+                    for r in range(first_B[j], n_columns):
+                        rest_R[r] -= step * factor_R[r]
+                    signs_B[j] = -signs_B[j]
+                    changed = True
+            if not changed:
+                break
+
+
+def descend_gram(linear_NB: Tensor, gram_BB: Tensor, passes: int) -> Tensor:
+    """See `binemb.kernels.descend_gram`."""
+    signs_NB = np.empty(linear_NB.shape, np.int8)
+    arrays = linear_NB.contiguous().numpy(), gram_BB.contiguous().numpy(), passes, signs_NB
+    _over_rows(len(signs_NB), lambda first, last: _gram_rows(*arrays, first, last))
+    return torch.from_numpy(signs_NB)
+
+
+def descend_factors(pull_NB: Tensor, target_NR: Tensor, factor_BR: Tensor, first_B: Tensor, passes: int) -> Tensor:
+    """See `binemb.kernels.descend_factors`."""
+    signs_NB = np.empty(pull_NB.shape, np.int8)
+    floats = [tensor.contiguous().numpy() for tensor in (pull_NB, target_NR, factor_BR)]
+    own_B = factor_BR.square().sum(1).numpy()
+    arrays = *floats, first_B.numpy(), own_B, passes, signs_NB
+    _over_rows(len(signs_NB), lambda first, last: _factor_rows(*arrays, first, last))
+    return torch.from_numpy(signs_NB)
+
+
+def _over_rows(n_rows: int, work: Any) -> None:
+    """Run work(first, last) on spans of rows, on as many threads as torch uses."""
+    threads = max(1, min(torch.get_num_threads(), n_rows // 16))
+    if threads == 1:
+        work(0, n_rows)
+        return
+    bounds = [n_rows * i // (4 * threads) for i in range(4 * threads + 1)]
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, bounds[:-1], bounds[1:]))
