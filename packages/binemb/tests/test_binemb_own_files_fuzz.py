@@ -26,7 +26,7 @@ LOADERS: dict[str, Callable[[Path], Any]] = {
 }
 KINDS = list(LOADERS)
 FORMATS = {kind: "binemb.index" if kind in ("ivf", "hnsw", "hash") else f"binemb.{kind}" for kind in KINDS}
-VERSIONS = {kind: 2 if FORMATS[kind] == "binemb.index" else 1 for kind in KINDS}
+VERSIONS = {kind: 2 if FORMATS[kind] in ("binemb.index", "binemb.matryoshka") else 1 for kind in KINDS}
 
 
 def content(loaded: Any) -> tuple[dict[str, torch.Tensor], object]:
@@ -176,20 +176,20 @@ def test_a_forged_file_with_a_right_checksum_is_refused_or_sound(folder, tmp_pat
 
 @pytest.mark.parametrize(("name", "value"), [("bias_B", float("nan")), ("weight_BD", float("inf"))])
 def test_a_model_with_values_that_are_not_finite_is_refused(folder, tmp_path, name, value):
-    tensors, metadata = read_tensor_file(folder / "matryoshka", kind="binemb.matryoshka", version=1)
+    tensors, metadata = read_tensor_file(folder / "matryoshka", kind="binemb.matryoshka", version=2)
     tensors[name] = torch.full_like(tensors[name], value)
-    write_tensor_file(tmp_path / "model", tensors, kind="binemb.matryoshka", version=1, metadata=metadata)
+    write_tensor_file(tmp_path / "model", tensors, kind="binemb.matryoshka", version=2, metadata=metadata)
     with pytest.raises(FileFormatError, match=f"{name} holds other than finite float32 values"):
         MatryoshkaBinarizer.load(tmp_path / "model")
 
 
 def test_a_small_file_cannot_ask_for_much_memory(folder, tmp_path):
     """Level lengths and widths are compared with the stored tensors before a model of that size is made."""
-    tensors, metadata = read_tensor_file(folder / "matryoshka", kind="binemb.matryoshka", version=1)
+    tensors, metadata = read_tensor_file(folder / "matryoshka", kind="binemb.matryoshka", version=2)
     tensors["preparation.mean_D"] = torch.zeros(10**6)
     tensors["preparation.components_KD"] = torch.zeros(0, 10**6)
     metadata |= {"dim": 10**6, "bits": list(range(8, 65537, 8))}
-    write_tensor_file(tmp_path / "model", tensors, kind="binemb.matryoshka", version=1, metadata=metadata)
+    write_tensor_file(tmp_path / "model", tensors, kind="binemb.matryoshka", version=2, metadata=metadata)
     with pytest.raises(FileFormatError, match="its tensors are not those of"):
         MatryoshkaBinarizer.load(tmp_path / "model")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from ddp_utils.seed import keyed_generator
@@ -71,8 +72,8 @@ def nested_start(prepared_ND: Tensor, levels: Sequence[int], *, seed: int) -> Te
     """Rows for a nested code: ITQ on leading principal components for short prefixes, on all dimensions beyond.
 
     A level of no more bits than the vectors have effective dimensions adds the next principal components, rotated among
-    themselves: there the components left out carry least. Further levels add rotations of the whole space. Each
-    rotation is fitted by ITQ from a draw of its own.
+    themselves: there the components left out carry least. The bits of further levels are rows of rotations of the whole
+    space, one below the other. Each rotation is fitted by ITQ from a draw of its own.
 
     Args:
         prepared_ND: prepared vectors, (N, D); up to 20,000 of them are used.
@@ -86,16 +87,14 @@ def nested_start(prepared_ND: Tensor, levels: Sequence[int], *, seed: int) -> Te
     dim = x_ND.shape[1]
     variance_D, components_DD = torch.linalg.eigh(x_ND.T @ x_ND)  # rising; components are columns
     components_DD = components_DD.flip(1)
-    short = effective_dimensions(variance_D)
-    rows: list[Tensor] = []
-    done = block = 0
-    for level in levels:
-        while done < level:
-            basis_DC = components_DD[:, done:level] if level <= short else torch.eye(dim, dtype=torch.float64)
-            rotation_CC = quantization_rotation(x_ND @ basis_DC, random_rotation(basis_DC.shape[1], seed, block))
-            rows.append((rotation_CC @ basis_DC.T)[: level - done])
-            done, block = done + len(rows[-1]), block + 1
-    return torch.cat(rows).float()
+    short = [level for level in levels if level <= effective_dimensions(variance_D)]
+    bases = [components_DD[:, first:last] for first, last in pairwise([0, *short])]
+    whole = math.ceil((levels[-1] - (short or [0])[-1]) / dim)
+    rows = []
+    for block, basis_DC in enumerate([*bases, *[torch.eye(dim, dtype=torch.float64)] * whole]):
+        rotation_CC = quantization_rotation(x_ND @ basis_DC, random_rotation(basis_DC.shape[1], seed, block))
+        rows.append(rotation_CC @ basis_DC.T)
+    return torch.cat(rows)[: levels[-1]].float()
 
 
 def successive_signs(prepared_ND: Tensor, levels: Sequence[int], *, seed: int, ridge: float = 1e-3) -> Tensor:
