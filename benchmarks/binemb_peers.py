@@ -1,0 +1,101 @@
+"""Other ways to the same number of bytes: rotations and signs, ITQ, product quantization, RaBitQ."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import faiss
+import numpy as np
+import torch
+from binemb import BinaryCodes, stacked_rotations
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from benchmarks import codec_peers
+
+
+def random_signs(x_ND: Tensor, n_bits: int, seed: int) -> BinaryCodes:
+    """Signs of stacked random rotations."""
+    return BinaryCodes.from_signs(x_ND @ stacked_rotations(x_ND.shape[1], n_bits, seed=seed).T)
+
+
+def itq_signs(x_ND: Tensor, n_bits: int, seed: int) -> BinaryCodes:
+    """faiss's ITQ: on as many principal components as bits; beyond the dimensions, of several rotated starts."""
+    x, dim = x_ND.numpy(), x_ND.shape[1]
+    parts = []
+    for block in range(math.ceil(n_bits / dim)):
+        rows = stacked_rotations(dim, dim, seed=seed * 100 + block).numpy()  # each block starts elsewhere
+        if n_bits <= dim:
+            itq = faiss.ITQTransform(dim, n_bits, True)
+            itq.itq.seed = 123 + seed
+            itq.train(x)
+            parts.append(torch.from_numpy(itq.apply(x)))
+        else:
+            itq = faiss.ITQMatrix(dim)
+            itq.seed = 123 + seed * 100 + block
+            itq.train(x @ rows.T)
+            parts.append(torch.from_numpy(itq.apply(x @ rows.T)))
+    return BinaryCodes.from_signs(torch.cat(parts, dim=1)[:, :n_bits])
+
+
+def product_decoded(x_ND: Tensor, n_bytes: int, *, rotated: bool = False) -> Tensor:
+    """PQ or OPQ of that many bytes (symbols of 8 bits, of 10 where there are fewer dimensions than bytes), decoded."""
+    dim = x_ND.shape[1]
+    peer = codec_peers.product(dim, min(n_bytes, dim), 8 if n_bytes <= dim else 10, rotated=rotated)
+    return torch.from_numpy(codec_peers.run(peer, x_ND.numpy(), x_ND[:1].numpy()).vocabulary).float()
+
+
+def rabitq_recalls(x_ND: Tensor, n_bytes: int, queries: Tensor, right: Tensor) -> tuple[str, Tensor] | None:
+    """Recall of each query by RaBitQ's own estimate of distances, of the best setting that fits; None if none does.
+
+    Args:
+        x_ND: unit vectors.
+        n_bytes: bytes a vector, its factors counted.
+        queries: rows asked for.
+        right: their exact neighbours, (Q, k).
+    """
+    x, dim = x_ND.numpy(), x_ND.shape[1]
+    best: tuple[str, Tensor] | None = None
+    for n_bits in range(1, 9):
+        for kept in sorted({dim, min(dim, 8 * (n_bytes - 8) // n_bits)}):
+            if kept < 8 or _rabitq_bytes(kept, n_bits) > n_bytes:
+                continue
+            pca = faiss.PCAMatrix(dim, kept, 0, True)
+            pca.train(x)  # pyright: ignore[reportCallIssue]
+            turned = pca.apply(x)
+            index: Any = faiss.IndexRaBitQ(kept, faiss.METRIC_L2, n_bits)
+            index.train(turned)
+            index.add(turned)
+            k = right.shape[1]
+            _, ids = index.search(turned[queries.numpy()], k + 1)
+            found = torch.from_numpy(ids)
+            itself = found == queries[:, None]
+            itself[:, -1] |= ~itself.any(1)
+            recalls = (found[~itself].view(-1, k)[:, :, None] == right[:, None]).any(1).double().mean(1)
+            if best is None or recalls.mean() > best[1].mean():
+                best = (f"{kept} x {n_bits} bits", recalls)
+    return best
+
+
+def _rabitq_bytes(kept: int, n_bits: int) -> int:
+    return int(faiss.IndexRaBitQ(kept, faiss.METRIC_L2, n_bits).code_size)
+
+
+def int8_decoded(x_ND: Tensor) -> Tensor:
+    """sentence-transformers' int8: 256 steps between the least and greatest value of each dimension."""
+    from sentence_transformers.util.quantization import quantize_embeddings
+
+    low, high = x_ND.amin(0).numpy(), x_ND.amax(0).numpy()
+    codes = quantize_embeddings(x_ND.numpy(), precision="int8", ranges=np.stack([low, high]))
+    step = (high - low) / 255
+    return normalize(torch.from_numpy((codes.astype(np.float32) + 128) * step + low))
+
+
+def sign_codes(x_ND: Tensor) -> BinaryCodes:
+    """sentence-transformers' ubinary: the signs of the values themselves."""
+    from sentence_transformers.util.quantization import quantize_embeddings
+
+    packed = np.asarray(quantize_embeddings(x_ND.numpy(), precision="ubinary"))
+    bits = np.unpackbits(packed, axis=1, count=x_ND.shape[1])
+    return BinaryCodes.from_signs(torch.from_numpy(bits).float() - 0.5)

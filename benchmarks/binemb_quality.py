@@ -1,0 +1,358 @@
+"""What binary codes keep of words and sentences, beside other ways to the same bytes.
+
+uv run --group bench python benchmarks/binemb_quality.py                      all parts, about an hour
+uv run --group bench python benchmarks/binemb_quality.py --only words         one part; the others stay as they are
+
+Parts: words (GloVe 100-d, 100,000 words), minilm (all-MiniLM-L6-v2 on words as texts: the first 20,000 and those of the sets), cranfield (retrieval
+with MiniLM), nested (one model against one for each size), preset (1024 to 8192 bits of 400,000 words, 2 processes).
+All methods code the same prepared vectors: mean (and for GloVe two principal components) dropped, unit length.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).parents[1])  # the scripts have their packages' names: do not find them first
+
+import json
+import logging
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import binemb
+import faiss
+import numpy as np
+import torch
+from ddp_utils import keyed_generator
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+from benchmarks import binemb_peers as peers
+from benchmarks.common import parsed, parser_of, write_results
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+LEVELS = (64, 128, 256, 512, 1024)
+FREE = binemb.TrainConfig(pull=0.0)
+K = 10
+PRESET_ROUNDS = 3  # each is minutes long at 8192 bits
+
+
+def word_sets() -> list[binemb.WordPairs]:
+    """The similarity sets of the shared data, or those that come with gensim."""
+    files = sorted((DATA / "wordsim").glob("*.txt"))
+    return [binemb.load_word_pairs(file) for file in files or ("wordsim353", "simlex999")]
+
+
+def glove(limit: int) -> binemb.WordVectors:
+    """GloVe 100-d where it is there, else the embedded 50-d."""
+    path = DATA / "vectors" / "glove.6B.100d.top100k.f16.npy"
+    if path.exists():
+        words = path.with_name("glove.6B.100d.top100k.vocab.txt").read_text(encoding="utf-8").split("\n")[:limit]
+        vectors = torch.from_numpy(np.load(path, mmap_mode="r")[:limit].astype(np.float32))
+        return binemb.WordVectors(words, vectors, "GloVe 6B 100-d")
+    return binemb.load_vectors("samples:glove-50d", limit=limit)
+
+
+def with_asked_words(vectors: binemb.WordVectors, count: int) -> binemb.WordVectors:
+    """The first words, and all that the sets ask for."""
+    asked = {word.lower() for data in word_sets() for a, b, _ in data.pairs for word in (a, b)}
+    questions = binemb.load_analogies("google").sections.values()
+    asked |= {word.lower() for section in questions for question in section for word in question}
+    rows = [row for row, word in enumerate(vectors.words) if row < count or word in asked]
+    return binemb.WordVectors([vectors.words[row] for row in rows], vectors.vectors[rows], vectors.source)
+
+
+class Judge:
+    """Scores rows of one set of prepared vectors, and remembers what paired comparisons need."""
+
+    def __init__(self, words: list[str], prepared_ND: Tensor, queries: int) -> None:
+        self.words, self.prepared_ND, self.queries = words, prepared_ND, queries
+        self.sets = word_sets()
+        self.rows: list[dict[str, Any]] = []
+        self.kept: dict[tuple[str, int], dict[str, list[Any]]] = {}
+        order = torch.randperm(len(prepared_ND), generator=keyed_generator(0, "queries"))
+        self.asked = order[:queries].sort().values
+        self.right = binemb.exact_neighbours(prepared_ND, self.asked, K)
+
+    def score(
+        self,
+        method: str,
+        n_bytes: float,
+        make: Callable[[int], Tensor | binemb.BinaryCodes],
+        seeds: int,
+    ) -> None:
+        """Mean over seeds of every measure, of analogies for the first seed."""
+        results: dict[str, list[Any]] = {}
+        for seed in range(seeds):
+            rows = make(seed)
+            for data in self.sets:
+                results.setdefault(data.name, []).append(binemb.evaluate_similarity(rows, self.words, data))
+            if seed == 0:  # the slow one
+                results.setdefault("analogy", []).append(binemb.evaluate_analogy(rows, self.words))
+            recalls = binemb.neighbour_recalls(rows, self.prepared_ND, k=K, queries=self.queries, seed=0)
+            results.setdefault("recall", []).append(recalls)
+            if isinstance(rows, Tensor):
+                cosines = cosine_similarity(rows.float(), self.prepared_ND)
+                results.setdefault("cosine", []).append(cosines)
+        self.add(method, n_bytes, results)
+
+    def add(self, method: str, n_bytes: float, results: dict[str, list[Any]]) -> None:
+        """A row of means, and the results themselves for `differences`."""
+        means = {name: sum(map(_value, found)) / len(found) for name, found in results.items()}
+        spread = {f"{name}_seeds": [_value(each) for each in found] for name, found in results.items()}
+        row = {"method": method, "bytes": n_bytes, "seeds": len(results["recall"]), **means, **spread}
+        self.rows.append(row)
+        self.kept[method, round(n_bytes)] = results
+        print({name: round(value, 4) for name, value in row.items() if isinstance(value, float)}, method, flush=True)
+
+    def differences(self, ours: str, others: tuple[str, ...], sizes: tuple[int, ...]) -> list[dict[str, Any]]:
+        """Paired bootstrap of ours against each of the others at the same bytes."""
+        found = []
+        for n_bytes in sizes:
+            for other in others:
+                if (other, n_bytes) not in self.kept:
+                    continue
+                mine, theirs = self.kept[ours, n_bytes], self.kept[other, n_bytes]
+                for name in mine.keys() & theirs.keys() - {"cosine"}:
+                    result = binemb.paired_bootstrap(mine[name], theirs[name], resamples=1000)
+                    found.append(
+                        {
+                            "bytes": n_bytes,
+                            "ours": ours,
+                            "other": other,
+                            "measure": name,
+                            "difference": result.difference,
+                            "low": result.interval[0],
+                            "high": result.interval[1],
+                        }
+                    )
+        return sorted(found, key=lambda row: (row["bytes"], row["other"], row["measure"]))
+
+
+def _value(result: Any) -> float:
+    if isinstance(result, Tensor):
+        return float(result.double().mean())
+    return float(getattr(result, "spearman", None) or result.accuracy)
+
+
+def compared(words: list[str], vectors_ND: Tensor, components: int, *, small: bool) -> dict[str, Any]:
+    """Every method at every size."""
+    preparation = binemb.Preparation.fit(vectors_ND, components=components)
+    prepared_ND = preparation(vectors_ND)
+    levels = (64, 128) if small else LEVELS
+    dim = prepared_ND.shape[1]
+    judge = Judge(words, prepared_ND, 100 if small else 1000)
+    few, many = (1, 2) if small else (1, 5)
+    batch = {"global_batch": 256, "group": 64} if small else {}
+    models = {
+        pull: [
+            binemb.MatryoshkaBinarizer.fit(
+                vectors_ND,
+                levels,
+                seed=seed,
+                config=binemb.TrainConfig(pull=pull, components=components, **batch),
+            )
+            for seed in range(n_seeds)
+        ]
+        for pull, n_seeds in ((0.5, many), (0.0, few))
+    }
+    codes = {pull: [model.encode(vectors_ND) for model in models[pull]] for pull in models}
+    judge.score("float32", 4 * dim, lambda _: vectors_ND, few)
+    judge.score("float32, prepared", 4 * dim, lambda _: prepared_ND, few)
+    judge.score("sentence-transformers int8", dim, lambda _: peers.int8_decoded(prepared_ND), few)
+    judge.score("sentence-transformers binary", -(-dim // 8), lambda _: peers.sign_codes(prepared_ND), few)
+    for bits in levels:
+        n_bytes = bits // 8
+        judge.score("binemb, Hamming", n_bytes, lambda s, b=bits: codes[0.5][s].truncate(b), many)
+        judge.score("random rotations, Hamming", n_bytes, lambda s, b=bits: peers.random_signs(prepared_ND, b, s), many)
+        judge.score("ITQ, Hamming", n_bytes, lambda s, b=bits: peers.itq_signs(prepared_ND, b, s), many)
+        judge.score("binemb, decoded", n_bytes, lambda s, b=bits: _decoded(models[0.5][s], codes[0.5][s], b), many)
+        judge.score(
+            "binemb pull 0, decoded", n_bytes, lambda s, b=bits: _decoded(models[0.0][s], codes[0.0][s], b), few
+        )
+        judge.score("PQ, decoded", n_bytes, lambda _, n=n_bytes: peers.product_decoded(prepared_ND, n), few)
+        judge.score(
+            "OPQ, decoded", n_bytes, lambda _, n=n_bytes: peers.product_decoded(prepared_ND, n, rotated=True), few
+        )
+        found = peers.rabitq_recalls(prepared_ND, n_bytes, judge.asked, judge.right)
+        if found is not None:
+            judge.add(f"RaBitQ, {found[0]}", n_bytes, {"recall": [found[1]]})
+    sizes = tuple(bits // 8 for bits in levels)
+    differences = judge.differences("binemb, Hamming", ("random rotations, Hamming", "ITQ, Hamming"), sizes)
+    differences += judge.differences("binemb pull 0, decoded", ("PQ, decoded", "OPQ, decoded"), sizes)
+    return {"vectors": len(words), "dim": dim, "rows": judge.rows, "differences": differences}
+
+
+def _decoded(model: binemb.MatryoshkaBinarizer, codes: binemb.BinaryCodes, bits: int) -> Tensor:
+    return model.decode(codes.truncate(bits))
+
+
+def words_part(*, small: bool) -> dict[str, Any]:
+    """GloVe."""
+    vectors = with_asked_words(glove(50_000), 500) if small else glove(100_000)
+    return compared(vectors.words, vectors.vectors, 2, small=small)
+
+
+def minilm_part(*, small: bool) -> dict[str, Any]:
+    """MiniLM's vectors of words as texts."""
+    words = with_asked_words(glove(100_000), 500 if small else 20_000).words
+    return compared(words, binemb.encode_sentences(words), 0, small=small)
+
+
+def cranfield_part(*, small: bool) -> dict[str, Any]:
+    """nDCG@10 of MiniLM on Cranfield; the codes are fitted to the sentences of the documents."""
+    folder = DATA / "retrieval" / "cranfield"
+    if not folder.exists():
+        return {"rows": []}
+    data = binemb.load_retrieval_set(folder)
+    if small:
+        data = replace(data, documents=data.documents[:100], judgements=_among(data.judgements, 100))
+    texts = data.documents
+    sentences = [part.strip() for text in texts for part in text.split(" . ") if len(part.split()) > 3]
+    sentences = sentences[: 300 if small else None]
+    documents, queries = binemb.encode_sentences(texts), binemb.encode_sentences(data.queries)
+    fitted = torch.cat([documents, binemb.encode_sentences(sentences)])
+    levels = (64, 128) if small else LEVELS
+    seeds = 2 if small else 5
+    rows = [
+        _retrieval("float32", 4 * documents.shape[1], [binemb.evaluate_retrieval(queries, documents, data.judgements)])
+    ]
+    preparation = binemb.Preparation.fit(fitted, components=0)
+    d, q, f = preparation(documents), preparation(queries), preparation(fitted)
+    rows.append(_retrieval("float32, prepared", 4 * d.shape[1], [binemb.evaluate_retrieval(q, d, data.judgements)]))
+    batch = {"global_batch": 256, "group": 64} if small else {}
+    config = binemb.TrainConfig(components=0, **batch)
+    models = [binemb.MatryoshkaBinarizer.fit(fitted, levels, seed=s, config=config) for s in range(seeds)]
+    coded = [(model, model.encode(queries), model.encode(documents)) for model in models]
+    signs = peers.sign_codes(torch.cat([q, d]))
+    found = binemb.evaluate_retrieval(signs[: len(q)], signs[len(q) :], data.judgements)
+    rows.append(_retrieval("sentence-transformers binary", d.shape[1] // 8, [found]))
+    for bits in levels:
+        results: dict[str, list[Any]] = {"binemb, Hamming": [], "binemb, decoded": []}
+        results |= {"random rotations, Hamming": [], "ITQ, Hamming": []}
+        for seed, (model, query_codes, document_codes) in enumerate(coded):
+            short = document_codes.truncate(bits)
+            results["binemb, Hamming"].append(
+                binemb.evaluate_retrieval(query_codes.truncate(bits), short, data.judgements)
+            )
+            results["binemb, decoded"].append(binemb.evaluate_retrieval(q, model.decode(short), data.judgements))
+            everything = torch.cat([q, d, f])
+            for name, make in (("random rotations", peers.random_signs), ("ITQ", peers.itq_signs)):
+                part = make(everything, bits, seed)
+                found = binemb.evaluate_retrieval(part[: len(q)], part[len(q) : len(q) + len(d)], data.judgements)
+                results[f"{name}, Hamming"].append(found)
+        product = peers.product_decoded(torch.cat([d, f]), bits // 8)[: len(d)]
+        results["PQ, decoded"] = [binemb.evaluate_retrieval(q, product, data.judgements)]
+        scored = {name: _retrieval(name, bits // 8, found) for name, found in results.items()}
+        for name in ("random rotations, Hamming", "ITQ, Hamming"):
+            better = binemb.paired_bootstrap(results["binemb, Hamming"], results[name], resamples=1000)
+            scored["binemb, Hamming"][f"above {name}"] = [better.difference, *better.interval]
+        rows += scored.values()
+    return {"documents": len(texts), "queries": len(data.queries), "fitted": len(fitted), "rows": rows}
+
+
+def _among(judgements: list[dict[int, int]], count: int) -> list[dict[int, int]]:
+    return [{row: gain for row, gain in judged.items() if row < count} for judged in judgements]
+
+
+def _retrieval(method: str, n_bytes: float, results: list[Any]) -> dict[str, Any]:
+    row = {"method": method, "bytes": n_bytes, "seeds": len(results)}
+    row |= {name: sum(getattr(r, name) for r in results) / len(results) for name in ("ndcg", "recall", "mrr")}
+    row["ndcg_seeds"] = [r.ndcg for r in results]
+    print(row, flush=True)
+    return row
+
+
+def nested_part(*, small: bool) -> dict[str, Any]:
+    """One nested model against a model for each size."""
+    vectors = with_asked_words(glove(50_000), 500) if small else glove(100_000)
+    levels = (64, 128) if small else LEVELS
+    batch = {"global_batch": 256, "group": 64} if small else {}
+    config = binemb.TrainConfig(**batch)
+    nested = binemb.MatryoshkaBinarizer.fit(vectors.vectors, levels, config=config)
+    prepared_ND, whole = nested.preparation(vectors.vectors), nested.encode(vectors.vectors)
+    rows = []
+    for bits in levels:
+        alone = binemb.MatryoshkaBinarizer.fit(vectors.vectors, (bits,), config=config)
+        row: dict[str, Any] = {"bits": bits}
+        for name, model, codes in (("nested", nested, whole), ("alone", alone, alone.encode(vectors.vectors))):
+            part = codes.truncate(bits)
+            row[f"{name}_recall"] = binemb.evaluate_neighbours(part, prepared_ND)
+            row[f"{name}_recall_decoded"] = binemb.evaluate_neighbours(model.decode(part), prepared_ND)
+            row[f"{name}_analogy"] = binemb.evaluate_analogy(part, vectors.words).accuracy
+            men = word_sets()[0]
+            row[f"{name}_{men.name}"] = binemb.evaluate_similarity(part, vectors.words, men).spearman
+        print(row, flush=True)
+        rows.append(row)
+    return {"vectors": len(vectors), "rows": rows}
+
+
+def preset_part(*, small: bool) -> dict[str, Any]:
+    """`neuro embed train --nproc 2` on the largest sample; cosine of held-out words at every level."""
+    from ddp_utils import split_held_out
+
+    levels = (128, 256) if small else (1024, 2048, 4096, 8192)
+    limit = 3_000 if small else 400_000
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "neuro", "embed", "train", "--vectors", "samples:glove-50d", "--quiet"]
+        command += [
+            "--set",
+            f"train.rounds={PRESET_ROUNDS}",
+            "--limit",
+            str(limit),
+            "--bits",
+            ",".join(map(str, levels)),
+            "--nproc",
+            "2",
+            "--out",
+            f"{folder}/run",
+        ]
+        start = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        seconds = time.perf_counter() - start
+        model = binemb.MatryoshkaBinarizer.load(f"{folder}/run/model.safetensors")
+        vectors = binemb.load_vectors("samples:glove-50d", limit=limit).vectors
+        _, held_out = split_held_out(limit, binemb.TrainConfig(), seed=0)
+        start = time.perf_counter()
+        codes = model.encode(vectors[held_out])
+        rate = len(held_out) / (time.perf_counter() - start)
+        exact = model.preparation(vectors[held_out])
+        rows = []
+        for level in levels:
+            cosines = cosine_similarity(model.decode(codes.truncate(level)), exact)
+            rows.append({"bits": level, "cosine": float(cosines.mean()), "least_cosine": float(cosines.min())})
+    return {"words": limit, "seconds": seconds, "encoded_per_s": rate, "held_out": len(held_out), "rows": rows}
+
+
+PARTS = {
+    "words": words_part,
+    "minilm": minilm_part,
+    "cranfield": cranfield_part,
+    "nested": nested_part,
+    "preset": preset_part,
+}
+
+
+def main() -> None:
+    """Run the parts asked for and write `results/binemb_quality.json`."""
+    parser = parser_of(__doc__ or "")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts to run, with commas between")
+    options = parsed(parser)
+    faiss.omp_set_num_threads(options.threads)
+    logging.disable(logging.INFO)
+    before = options.out / "binemb_quality.json"
+    figures = json.loads(before.read_text(encoding="utf-8")) if before.exists() else {}
+    for name in options.only.split(","):
+        if name not in PARTS:
+            parser.error(f"--only: no part {name!r}; there are {', '.join(PARTS)}")
+        figures[name] = PARTS[name](small=options.small)
+        write_results("binemb_quality", figures, options)
+
+
+if __name__ == "__main__":
+    main()
