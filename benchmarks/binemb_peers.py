@@ -79,7 +79,8 @@ def rabitq_recalls(x_ND: Tensor, n_bytes: int, queries: Tensor, right: Tensor) -
 
 
 def _rabitq_bytes(kept: int, n_bits: int) -> int:
-    return int(faiss.IndexRaBitQ(kept, faiss.METRIC_L2, n_bits).code_size)
+    index: Any = faiss.IndexRaBitQ(kept, faiss.METRIC_L2, n_bits)
+    return int(index.code_size)
 
 
 def int8_decoded(x_ND: Tensor) -> Tensor:
@@ -87,7 +88,7 @@ def int8_decoded(x_ND: Tensor) -> Tensor:
     from sentence_transformers.util.quantization import quantize_embeddings
 
     low, high = x_ND.amin(0).numpy(), x_ND.amax(0).numpy()
-    codes = quantize_embeddings(x_ND.numpy(), precision="int8", ranges=np.stack([low, high]))
+    codes = np.asarray(quantize_embeddings(x_ND.numpy(), precision="int8", ranges=np.stack([low, high])))
     step = (high - low) / 255
     return normalize(torch.from_numpy((codes.astype(np.float32) + 128) * step + low))
 

@@ -3,8 +3,9 @@
 uv run --group bench python benchmarks/binemb_quality.py                      all parts, about an hour
 uv run --group bench python benchmarks/binemb_quality.py --only words         one part; the others stay as they are
 
-Parts: words (GloVe 100-d, 100,000 words), minilm (all-MiniLM-L6-v2 on words as texts: the first 20,000 and those of the sets), cranfield (retrieval
-with MiniLM), nested (one model against one for each size), preset (1024 to 8192 bits of 400,000 words, 2 processes).
+Parts: words (GloVe 100-d, 100,000 words), minilm (all-MiniLM-L6-v2 on words as texts: the first 20,000
+and those of the sets), cranfield (retrieval with MiniLM), nested (one model against one for each size), preset (1024 to
+8192 bits of 400,000 words, 2 processes).
 All methods code the same prepared vectors: mean (and for GloVe two principal components) dropped, unit length.
 """
 
@@ -28,24 +29,15 @@ import binemb
 import faiss
 import numpy as np
 import torch
-from ddp_utils import keyed_generator
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from benchmarks import binemb_peers as peers
+from benchmarks.binemb_judge import DATA, Judge, word_sets
 from benchmarks.common import parsed, parser_of, write_results
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
 LEVELS = (64, 128, 256, 512, 1024)
-FREE = binemb.TrainConfig(pull=0.0)
-K = 10
 PRESET_ROUNDS = 3  # each is minutes long at 8192 bits
-
-
-def word_sets() -> list[binemb.WordPairs]:
-    """The similarity sets of the shared data, or those that come with gensim."""
-    files = sorted((DATA / "wordsim").glob("*.txt"))
-    return [binemb.load_word_pairs(file) for file in files or ("wordsim353", "simlex999")]
 
 
 def glove(limit: int) -> binemb.WordVectors:
@@ -67,77 +59,10 @@ def with_asked_words(vectors: binemb.WordVectors, count: int) -> binemb.WordVect
     return binemb.WordVectors([vectors.words[row] for row in rows], vectors.vectors[rows], vectors.source)
 
 
-class Judge:
-    """Scores rows of one set of prepared vectors, and remembers what paired comparisons need."""
-
-    def __init__(self, words: list[str], prepared_ND: Tensor, queries: int) -> None:
-        self.words, self.prepared_ND, self.queries = words, prepared_ND, queries
-        self.sets = word_sets()
-        self.rows: list[dict[str, Any]] = []
-        self.kept: dict[tuple[str, int], dict[str, list[Any]]] = {}
-        order = torch.randperm(len(prepared_ND), generator=keyed_generator(0, "queries"))
-        self.asked = order[:queries].sort().values
-        self.right = binemb.exact_neighbours(prepared_ND, self.asked, K)
-
-    def score(
-        self,
-        method: str,
-        n_bytes: float,
-        make: Callable[[int], Tensor | binemb.BinaryCodes],
-        seeds: int,
-    ) -> None:
-        """Mean over seeds of every measure, of analogies for the first seed."""
-        results: dict[str, list[Any]] = {}
-        for seed in range(seeds):
-            rows = make(seed)
-            for data in self.sets:
-                results.setdefault(data.name, []).append(binemb.evaluate_similarity(rows, self.words, data))
-            if seed == 0:  # the slow one
-                results.setdefault("analogy", []).append(binemb.evaluate_analogy(rows, self.words))
-            recalls = binemb.neighbour_recalls(rows, self.prepared_ND, k=K, queries=self.queries, seed=0)
-            results.setdefault("recall", []).append(recalls)
-            if isinstance(rows, Tensor):
-                cosines = cosine_similarity(rows.float(), self.prepared_ND)
-                results.setdefault("cosine", []).append(cosines)
-        self.add(method, n_bytes, results)
-
-    def add(self, method: str, n_bytes: float, results: dict[str, list[Any]]) -> None:
-        """A row of means, and the results themselves for `differences`."""
-        means = {name: sum(map(_value, found)) / len(found) for name, found in results.items()}
-        spread = {f"{name}_seeds": [_value(each) for each in found] for name, found in results.items()}
-        row = {"method": method, "bytes": n_bytes, "seeds": len(results["recall"]), **means, **spread}
-        self.rows.append(row)
-        self.kept[method, round(n_bytes)] = results
-        print({name: round(value, 4) for name, value in row.items() if isinstance(value, float)}, method, flush=True)
-
-    def differences(self, ours: str, others: tuple[str, ...], sizes: tuple[int, ...]) -> list[dict[str, Any]]:
-        """Paired bootstrap of ours against each of the others at the same bytes."""
-        found = []
-        for n_bytes in sizes:
-            for other in others:
-                if (other, n_bytes) not in self.kept:
-                    continue
-                mine, theirs = self.kept[ours, n_bytes], self.kept[other, n_bytes]
-                for name in mine.keys() & theirs.keys() - {"cosine"}:
-                    result = binemb.paired_bootstrap(mine[name], theirs[name], resamples=1000)
-                    found.append(
-                        {
-                            "bytes": n_bytes,
-                            "ours": ours,
-                            "other": other,
-                            "measure": name,
-                            "difference": result.difference,
-                            "low": result.interval[0],
-                            "high": result.interval[1],
-                        }
-                    )
-        return sorted(found, key=lambda row: (row["bytes"], row["other"], row["measure"]))
-
-
-def _value(result: Any) -> float:
-    if isinstance(result, Tensor):
-        return float(result.double().mean())
-    return float(getattr(result, "spearman", None) or result.accuracy)
+def config_of(*, small: bool, components: int = 2, pull: float = 0.5) -> binemb.TrainConfig:
+    """The defaults; smaller batches where there are few words."""
+    group, batch = (64, 256) if small else (256, 2048)
+    return binemb.TrainConfig(components=components, pull=pull, group=group, global_batch=batch)
 
 
 def compared(words: list[str], vectors_ND: Tensor, components: int, *, small: bool) -> dict[str, Any]:
@@ -148,14 +73,10 @@ def compared(words: list[str], vectors_ND: Tensor, components: int, *, small: bo
     dim = prepared_ND.shape[1]
     judge = Judge(words, prepared_ND, 100 if small else 1000)
     few, many = (1, 2) if small else (1, 5)
-    batch = {"global_batch": 256, "group": 64} if small else {}
     models = {
         pull: [
             binemb.MatryoshkaBinarizer.fit(
-                vectors_ND,
-                levels,
-                seed=seed,
-                config=binemb.TrainConfig(pull=pull, components=components, **batch),
+                vectors_ND, levels, seed=seed, config=config_of(small=small, components=components, pull=pull)
             )
             for seed in range(n_seeds)
         ]
@@ -166,19 +87,20 @@ def compared(words: list[str], vectors_ND: Tensor, components: int, *, small: bo
     judge.score("float32, prepared", 4 * dim, lambda _: prepared_ND, few)
     judge.score("sentence-transformers int8", dim, lambda _: peers.int8_decoded(prepared_ND), few)
     judge.score("sentence-transformers binary", -(-dim // 8), lambda _: peers.sign_codes(prepared_ND), few)
+    held, free = codes[0.5], codes[0.0]
     for bits in levels:
         n_bytes = bits // 8
-        judge.score("binemb, Hamming", n_bytes, lambda s, b=bits: codes[0.5][s].truncate(b), many)
-        judge.score("random rotations, Hamming", n_bytes, lambda s, b=bits: peers.random_signs(prepared_ND, b, s), many)
-        judge.score("ITQ, Hamming", n_bytes, lambda s, b=bits: peers.itq_signs(prepared_ND, b, s), many)
-        judge.score("binemb, decoded", n_bytes, lambda s, b=bits: _decoded(models[0.5][s], codes[0.5][s], b), many)
-        judge.score(
-            "binemb pull 0, decoded", n_bytes, lambda s, b=bits: _decoded(models[0.0][s], codes[0.0][s], b), few
-        )
-        judge.score("PQ, decoded", n_bytes, lambda _, n=n_bytes: peers.product_decoded(prepared_ND, n), few)
-        judge.score(
-            "OPQ, decoded", n_bytes, lambda _, n=n_bytes: peers.product_decoded(prepared_ND, n, rotated=True), few
-        )
+        ways: dict[str, tuple[Callable[[int], Tensor | binemb.BinaryCodes], int]] = {
+            "binemb, Hamming": (lambda s, b=bits: held[s].truncate(b), many),
+            "random rotations, Hamming": (lambda s, b=bits: peers.random_signs(prepared_ND, b, s), many),
+            "ITQ, Hamming": (lambda s, b=bits: peers.itq_signs(prepared_ND, b, s), many),
+            "binemb, decoded": (lambda s, b=bits: models[0.5][s].decode(held[s].truncate(b)), many),
+            "binemb pull 0, decoded": (lambda s, b=bits: models[0.0][s].decode(free[s].truncate(b)), few),
+            "PQ, decoded": (lambda _, n=n_bytes: peers.product_decoded(prepared_ND, n), few),
+            "OPQ, decoded": (lambda _, n=n_bytes: peers.product_decoded(prepared_ND, n, rotated=True), few),
+        }
+        for name, (make, seeds) in ways.items():
+            judge.score(name, n_bytes, make, seeds)
         found = peers.rabitq_recalls(prepared_ND, n_bytes, judge.asked, judge.right)
         if found is not None:
             judge.add(f"RaBitQ, {found[0]}", n_bytes, {"recall": [found[1]]})
@@ -186,10 +108,6 @@ def compared(words: list[str], vectors_ND: Tensor, components: int, *, small: bo
     differences = judge.differences("binemb, Hamming", ("random rotations, Hamming", "ITQ, Hamming"), sizes)
     differences += judge.differences("binemb pull 0, decoded", ("PQ, decoded", "OPQ, decoded"), sizes)
     return {"vectors": len(words), "dim": dim, "rows": judge.rows, "differences": differences}
-
-
-def _decoded(model: binemb.MatryoshkaBinarizer, codes: binemb.BinaryCodes, bits: int) -> Tensor:
-    return model.decode(codes.truncate(bits))
 
 
 def words_part(*, small: bool) -> dict[str, Any]:
@@ -215,39 +133,35 @@ def cranfield_part(*, small: bool) -> dict[str, Any]:
     texts = data.documents
     sentences = [part.strip() for text in texts for part in text.split(" . ") if len(part.split()) > 3]
     sentences = sentences[: 300 if small else None]
+    gains = data.judgements
     documents, queries = binemb.encode_sentences(texts), binemb.encode_sentences(data.queries)
     fitted = torch.cat([documents, binemb.encode_sentences(sentences)])
     levels = (64, 128) if small else LEVELS
     seeds = 2 if small else 5
-    rows = [
-        _retrieval("float32", 4 * documents.shape[1], [binemb.evaluate_retrieval(queries, documents, data.judgements)])
-    ]
+    rows = [_retrieval("float32", 4 * documents.shape[1], [binemb.evaluate_retrieval(queries, documents, gains)])]
     preparation = binemb.Preparation.fit(fitted, components=0)
     d, q, f = preparation(documents), preparation(queries), preparation(fitted)
-    rows.append(_retrieval("float32, prepared", 4 * d.shape[1], [binemb.evaluate_retrieval(q, d, data.judgements)]))
-    batch = {"global_batch": 256, "group": 64} if small else {}
-    config = binemb.TrainConfig(components=0, **batch)
+    rows.append(_retrieval("float32, prepared", 4 * d.shape[1], [binemb.evaluate_retrieval(q, d, gains)]))
+    config = config_of(small=small, components=0)
     models = [binemb.MatryoshkaBinarizer.fit(fitted, levels, seed=s, config=config) for s in range(seeds)]
     coded = [(model, model.encode(queries), model.encode(documents)) for model in models]
     signs = peers.sign_codes(torch.cat([q, d]))
-    found = binemb.evaluate_retrieval(signs[: len(q)], signs[len(q) :], data.judgements)
+    found = binemb.evaluate_retrieval(signs[: len(q)], signs[len(q) :], gains)
     rows.append(_retrieval("sentence-transformers binary", d.shape[1] // 8, [found]))
     for bits in levels:
         results: dict[str, list[Any]] = {"binemb, Hamming": [], "binemb, decoded": []}
         results |= {"random rotations, Hamming": [], "ITQ, Hamming": []}
         for seed, (model, query_codes, document_codes) in enumerate(coded):
             short = document_codes.truncate(bits)
-            results["binemb, Hamming"].append(
-                binemb.evaluate_retrieval(query_codes.truncate(bits), short, data.judgements)
-            )
-            results["binemb, decoded"].append(binemb.evaluate_retrieval(q, model.decode(short), data.judgements))
+            results["binemb, Hamming"].append(binemb.evaluate_retrieval(query_codes.truncate(bits), short, gains))
+            results["binemb, decoded"].append(binemb.evaluate_retrieval(q, model.decode(short), gains))
             everything = torch.cat([q, d, f])
             for name, make in (("random rotations", peers.random_signs), ("ITQ", peers.itq_signs)):
                 part = make(everything, bits, seed)
-                found = binemb.evaluate_retrieval(part[: len(q)], part[len(q) : len(q) + len(d)], data.judgements)
+                found = binemb.evaluate_retrieval(part[: len(q)], part[len(q) : len(q) + len(d)], gains)
                 results[f"{name}, Hamming"].append(found)
         product = peers.product_decoded(torch.cat([d, f]), bits // 8)[: len(d)]
-        results["PQ, decoded"] = [binemb.evaluate_retrieval(q, product, data.judgements)]
+        results["PQ, decoded"] = [binemb.evaluate_retrieval(q, product, gains)]
         scored = {name: _retrieval(name, bits // 8, found) for name, found in results.items()}
         for name in ("random rotations, Hamming", "ITQ, Hamming"):
             better = binemb.paired_bootstrap(results["binemb, Hamming"], results[name], resamples=1000)
@@ -272,8 +186,7 @@ def nested_part(*, small: bool) -> dict[str, Any]:
     """One nested model against a model for each size."""
     vectors = with_asked_words(glove(50_000), 500) if small else glove(100_000)
     levels = (64, 128) if small else LEVELS
-    batch = {"global_batch": 256, "group": 64} if small else {}
-    config = binemb.TrainConfig(**batch)
+    config = config_of(small=small)
     nested = binemb.MatryoshkaBinarizer.fit(vectors.vectors, levels, config=config)
     prepared_ND, whole = nested.preparation(vectors.vectors), nested.encode(vectors.vectors)
     rows = []

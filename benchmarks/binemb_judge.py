@@ -1,0 +1,95 @@
+"""Scoring of one set of prepared vectors in many forms, with what paired comparisons need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import binemb
+import torch
+from ddp_utils import keyed_generator
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+K = 10
+
+
+def word_sets() -> list[binemb.WordPairs]:
+    """The similarity sets of the shared data, or those that come with gensim."""
+    files = sorted((DATA / "wordsim").glob("*.txt"))
+    return [binemb.load_word_pairs(file) for file in files or ("wordsim353", "simlex999")]
+
+
+class Judge:
+    """Scores rows of one set of prepared vectors, and remembers what paired comparisons need."""
+
+    def __init__(self, words: list[str], prepared_ND: Tensor, queries: int) -> None:
+        self.words, self.prepared_ND, self.queries = words, prepared_ND, queries
+        self.sets = word_sets()
+        self.rows: list[dict[str, Any]] = []
+        self.kept: dict[tuple[str, int], dict[str, list[Any]]] = {}
+        order = torch.randperm(len(prepared_ND), generator=keyed_generator(0, "queries"))
+        self.asked = order[:queries].sort().values
+        self.right = binemb.exact_neighbours(prepared_ND, self.asked, K)
+
+    def score(
+        self,
+        method: str,
+        n_bytes: float,
+        make: Callable[[int], Tensor | binemb.BinaryCodes],
+        seeds: int,
+    ) -> None:
+        """Mean over seeds of every measure, of analogies for the first seed."""
+        results: dict[str, list[Any]] = {}
+        for seed in range(seeds):
+            rows = make(seed)
+            for data in self.sets:
+                results.setdefault(data.name, []).append(binemb.evaluate_similarity(rows, self.words, data))
+            if seed == 0:  # the slow one
+                results.setdefault("analogy", []).append(binemb.evaluate_analogy(rows, self.words))
+            recalls = binemb.neighbour_recalls(rows, self.prepared_ND, k=K, queries=self.queries, seed=0)
+            results.setdefault("recall", []).append(recalls)
+            if isinstance(rows, Tensor):
+                cosines = cosine_similarity(rows.float(), self.prepared_ND)
+                results.setdefault("cosine", []).append(cosines)
+        self.add(method, n_bytes, results)
+
+    def add(self, method: str, n_bytes: float, results: dict[str, list[Any]]) -> None:
+        """A row of means, and the results themselves for `differences`."""
+        means = {name: sum(map(_value, found)) / len(found) for name, found in results.items()}
+        spread = {f"{name}_seeds": [_value(each) for each in found] for name, found in results.items()}
+        row = {"method": method, "bytes": n_bytes, "seeds": len(results["recall"]), **means, **spread}
+        self.rows.append(row)
+        self.kept[method, round(n_bytes)] = results
+        print({name: round(value, 4) for name, value in row.items() if isinstance(value, float)}, method, flush=True)
+
+    def differences(self, ours: str, others: tuple[str, ...], sizes: tuple[int, ...]) -> list[dict[str, Any]]:
+        """Paired bootstrap of ours against each of the others at the same bytes."""
+        found = []
+        for n_bytes in sizes:
+            for other in others:
+                if (other, n_bytes) not in self.kept:
+                    continue
+                mine, theirs = self.kept[ours, n_bytes], self.kept[other, n_bytes]
+                for name in mine.keys() & theirs.keys() - {"cosine"}:
+                    result = binemb.paired_bootstrap(mine[name], theirs[name], resamples=1000)
+                    found.append(
+                        {
+                            "bytes": n_bytes,
+                            "ours": ours,
+                            "other": other,
+                            "measure": name,
+                            "difference": result.difference,
+                            "low": result.interval[0],
+                            "high": result.interval[1],
+                        }
+                    )
+        return sorted(found, key=lambda row: (row["bytes"], row["other"], row["measure"]))
+
+
+def _value(result: Any) -> float:
+    if isinstance(result, Tensor):
+        return float(result.double().mean())
+    return float(getattr(result, "spearman", None) or result.accuracy)
