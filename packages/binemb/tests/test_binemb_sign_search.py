@@ -46,7 +46,9 @@ def test_numba_and_torch_find_the_same_signs(n, n_bits, passes, seed):
     linear = torch.randn(n, n_bits, generator=generator, dtype=torch.float64)
     target = torch.randn(n, 12, generator=generator, dtype=torch.float64)
     gram = factor @ factor.T
-    assert torch.equal(kernels.descend_gram(linear, gram, passes), reference.descend_gram(linear, gram, passes))
+    for dtype in (torch.float32, torch.float64):
+        given = linear.to(dtype), gram.to(dtype), passes
+        assert torch.equal(kernels.descend_gram(*given), reference.descend_gram(*given))
     first = torch.zeros(n_bits, dtype=torch.int64)
     found = kernels.descend_factors(linear, target, factor, first, passes)
     assert torch.equal(found, reference.descend_factors(linear, target, factor, first, passes))
@@ -60,7 +62,7 @@ def test_no_single_change_lowers_the_energy(levels):
     for j in range(levels[-1]):
         changed = signs.clone()
         changed[:, j] *= -1
-        assert (energies(parts, y, changed) >= least - 1e-9).all()
+        assert (energies(parts, y, changed) >= least - 1e-5).all()  # float32
 
 
 def test_the_energy_is_close_to_the_least_there_is():
@@ -81,7 +83,7 @@ def test_factors_find_what_the_gram_matrix_finds(monkeypatch):
     by_factors = SignSearch.of(*parts)
     assert by_gram.factor_BR is None
     assert by_factors.gram_BB is None
-    assert torch.equal(by_gram(y), by_factors(y))
+    assert float((by_gram(y) != by_factors(y)).float().mean()) < 1e-3  # float32 and float64
 
 
 def test_without_weights_the_signs_of_the_activations_win():

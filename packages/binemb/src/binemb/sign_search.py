@@ -35,12 +35,12 @@ PASSES = 30
 
 @dataclass(frozen=True, eq=False)
 class SignSearch:
-    """The energy of a model, in the form that the search needs; in float64.
+    """The energy of a model, in the form that the search needs; in float64, but for the Gram matrix.
 
     Args:
         linear_BD: sum_k a_k D_k + h W, (B, D).
         constant_B: h times the bias, (B,).
-        gram_BB: G, (B, B), for up to 2,048 bits; None beyond.
+        gram_BB: G, float32, (B, B), for up to 2,048 bits; None beyond.
         factor_BR: square roots of a_k times D_k, side by side, (B, R), beyond 2,048 bits; else None.
         first_B: first column of each row of the factors that is not zero, int64, (B,).
         pull_BD: h W, (B, D), beside the factors.
@@ -87,7 +87,7 @@ class SignSearch:
             for decoder, scale in zip(decoders, scales, strict=True):
                 wide = decoder.double()
                 gram_BB[: len(wide), : len(wide)] += scale * (wide @ wide.T)
-            return cls(linear_BD, constant_B, gram_BB)
+            return cls(linear_BD, constant_B, gram_BB.float())
         scale_K = weights_K.double().sqrt()
         factor_BR = linear_BD.new_zeros(n_bits, len(decoders) * dim)
         first_B = torch.zeros(n_bits, dtype=torch.int64, device=weight_BD.device)
@@ -108,7 +108,8 @@ class SignSearch:
             +1 and -1, int8, (N, B).
         """
         if self.gram_BB is not None:
-            return kernels.descend_gram(prepared_ND @ self.linear_BD.T + self.constant_B, self.gram_BB, PASSES)
+            linear_NB = prepared_ND @ self.linear_BD.T + self.constant_B
+            return kernels.descend_gram(linear_NB.float(), self.gram_BB, PASSES)
         if self.factor_BR is None:
             linear_NB = prepared_ND @ self.linear_BD.T + self.constant_B
             return torch.where(linear_NB >= 0, 1, -1).to(torch.int8)

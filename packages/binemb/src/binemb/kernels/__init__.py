@@ -1,7 +1,7 @@
 """The inner loops of the search for signs, picked in this one place.
 
 Tensors on the CPU run the numba loops where numba is installed, all others the plain-torch form. Both do the same
-operations in the same order in float64, so a code does not depend on which of them made it.
+operations in the same order, so a code does not depend on which of them made it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def descend_gram(linear_NB: Tensor, gram_BB: Tensor, passes: int) -> Tensor:
     """Find signs of low energy s^T G s - 2 l^T s for each row; see `binemb.sign_search`.
 
     Args:
-        linear_NB: l, float64, (N, B).
-        gram_BB: G, symmetric, float64, (B, B), on the same device.
+        linear_NB: l, float32 or float64, (N, B).
+        gram_BB: G, symmetric, of the same dtype, (B, B), on the same device.
         passes: over all bits, at most, after the first.
 
     Returns:

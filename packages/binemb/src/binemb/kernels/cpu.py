@@ -19,6 +19,9 @@ with warnings.catch_warnings():
     import numba
 
 
+ROWS_TOGETHER = 16  # read each row of the Gram matrix once: at 1,024 bits it fills the caches
+
+
 def _jit(**options: Any) -> Any:
     def compiled(function: Any) -> Any:
         try:
@@ -30,33 +33,36 @@ def _jit(**options: Any) -> Any:
 
 
 @_jit()
+def _add_multiple(slope_B, step, gram_B):
+    for i in range(len(slope_B)):
+        slope_B[i] += step * gram_B[i]
+
+
+@_jit()
 def _gram_rows(linear_NB, gram_BB, passes, signs_NB, first, last):
     n_bits = len(gram_BB)
-    slope_B = np.empty(n_bits)
-    for n in range(first, last):
-        signs_B = signs_NB[n]
+    slope_RB = np.empty((ROWS_TOGETHER, n_bits), linear_NB.dtype)
+    one = linear_NB.dtype.type(1)  # a float64 factor would make the sums float64
+    for start in range(first, last, ROWS_TOGETHER):
+        n_rows = min(ROWS_TOGETHER, last - start)
+        for r in range(n_rows):
+            for j in range(n_bits):
+                slope_RB[r, j] = -linear_NB[start + r, j]
         for j in range(n_bits):
-            slope_B[j] = -linear_NB[n, j]
-        for j in range(n_bits):
-            gram_B = gram_BB[j]
-            if slope_B[j] <= 0:
-                signs_B[j] = 1
-                for i in range(n_bits):
-                    slope_B[i] += gram_B[i]
-            else:
-                signs_B[j] = -1
-                for i in range(n_bits):
-                    slope_B[i] -= gram_B[i]
+            for r in range(n_rows):
+                sign = one if slope_RB[r, j] <= 0 else -one
+                signs_NB[start + r, j] = np.int8(sign)
+                _add_multiple(slope_RB[r], sign, gram_BB[j])
         for _ in range(passes):
             changed = False
             for j in range(n_bits):
-                if signs_B[j] * slope_B[j] > gram_BB[j, j]:
-                    step = 2.0 * signs_B[j]
-                    gram_B = gram_BB[j]
-                    for i in range(n_bits):
-                        slope_B[i] -= step * gram_B[i]
-                    signs_B[j] = -signs_B[j]
-                    changed = True
+                own = gram_BB[j, j]
+                for r in range(n_rows):
+                    sign = signs_NB[start + r, j]
+                    if (slope_RB[r, j] if sign > 0 else -slope_RB[r, j]) > own:
+                        _add_multiple(slope_RB[r], -(one + one) * linear_NB.dtype.type(sign), gram_BB[j])
+                        signs_NB[start + r, j] = -sign
+                        changed = True
             if not changed:
                 break
 
