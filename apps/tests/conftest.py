@@ -25,6 +25,7 @@ settings.load_profile("neuro")
 
 LOGGERS = ("ddp_utils", "sdquant", "binemb", "neuro")
 SMALL = ("--bits", "64,128", "--device", "cpu", "--set", "train.global_batch=512", "--set", "train.group=128")
+SMALL = (*SMALL, "--set", "train.fitted_rows=2000")
 GLOVE = ("--vectors", "samples:glove-50d", "--limit", "6000", *SMALL)
 
 
@@ -141,7 +142,7 @@ def glove() -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def short(glove: tuple[str, ...]) -> tuple[str, ...]:
     """Options of the run that `trained` holds."""
-    return (*glove, "--set", "train.steps=30", "--set", "train.checkpoint_every=10")
+    return (*glove, "--set", "train.rounds=3")
 
 
 @pytest.fixture(scope="session")

@@ -20,31 +20,33 @@ def test_run_folder(trained):
     assert names >= {"config.toml", "env.json", "metrics.jsonl", "checkpoints", "plots", "report.html"}
     assert {"model.safetensors", "codes.safetensors"} <= names
     assert (trained / "plots" / "training.png").read_bytes().startswith(b"\x89PNG")
-    assert json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 30
+    assert json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])["step"] == 3
 
 
 def test_training_lowers_the_loss(neuro, glove, trained):
-    """30 steps beat one step on the held-out words."""
-    ended = neuro("embed", "train", *glove, "--set", "train.steps=1", "--out", "one", "--json", "--quiet")
+    """3 rounds beat one on the held-out words."""
+    ended = neuro("embed", "train", *glove, "--set", "train.rounds=1", "--out", "one", "--json", "--quiet")
     last = json.loads((trained / "metrics.jsonl").read_text().splitlines()[-1])
     assert last["loss"] < json.loads(ended.out)["validation"]["loss"]
 
 
 def test_train_says_one_json_document(neuro, random_vectors, small, tmp_path):
     random_vectors(2000)
-    options = ["--vectors", "vectors.txt", *small, "--set", "train.steps=5", "--out", "run"]
+    options = ["--vectors", "vectors.txt", *small, "--set", "train.steps=5", "--set", "train.rounds=2", "--out", "run"]
     ended = neuro("embed", "train", *options, "--json")
     assert ended.code == 0, ended.err
     summary = json.loads(ended.out)
-    assert (summary["words"], summary["steps"], summary["bits"]) == (2000, 5, [64, 128])
+    assert (summary["words"], summary["steps"], summary["rounds"], summary["bits"]) == (2000, 5, 2, [64, 128])
     assert MatryoshkaBinarizer.load(tmp_path / summary["model"]).bits == (64, 128)
     assert "2,000 words x 16 from vectors.txt; run folder run" in ended.err
     assert "training: 5/5 steps" in ended.err
+    assert "rounds: 2/2" in ended.err
+    assert "5 gradient steps, then 2 rounds" in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_quiet(neuro, random_vectors, small):
     random_vectors(2000)
-    options = ["--vectors", "vectors.txt", *small, "--set", "train.steps=3"]
+    options = ["--vectors", "vectors.txt", *small, "--set", "train.rounds=1"]
     assert neuro("embed", "train", *options, "--out", "quiet", "--quiet", "--json").err == ""
     assert neuro("embed", "eval", "--model", "quiet", "--quiet", "--json").err == ""
 
@@ -118,7 +120,9 @@ def test_search_binary_is_exhaustive_hamming(neuro, trained, bits):
 
 def test_search_an_index(neuro, trained):
     made = neuro("embed", "index", "--codes", trained / "codes.safetensors", "--bits", 64, "--out", "i", "--json")
-    assert json.loads(made.out) == {"index": "i", "codes": 6000, "n_bits": 64, "kind": "flat"}
+    size = Path("i").stat().st_size
+    facts = {"index": "i", "codes": 6000, "n_bits": 64, "kind": "flat", "parameters": {}, "file_bytes": size}
+    assert json.loads(made.out) == facts
     query = ["embed", "search", "--model", trained, "-q", KING, "-k", 5, "--json"]
     by_index, by_prefix = (json.loads(neuro(*query, *more).out) for more in (["--index", "i"], ["--bits", 64]))
     distances = [[a["distance"] for a in found[0]["answers"]] for found in (by_index, by_prefix)]
@@ -136,7 +140,7 @@ def test_an_index_of_another_run_is_refused(neuro, glove, trained):
     few = neuro(*query, "--index", "few-index")
     assert (few.code, few.out, few.err.count("\n")) == (2, "", 1)
     assert "few-index: of another vocabulary (500 words, the run has 6000)" in few.err
-    assert neuro("embed", "train", *glove, "--seed", 1, "--set", "train.steps=1", "--out", "other").code == 0
+    assert neuro("embed", "train", *glove, "--seed", 1, "--set", "train.rounds=1", "--out", "other").code == 0
     neuro("embed", "index", "--codes", "other/codes.safetensors", "--out", "other-index")
     other = neuro(*query, "--index", "other-index")
     assert (other.code, other.out, other.err.count("\n")) == (2, "", 1)
@@ -146,7 +150,7 @@ def test_an_index_of_another_run_is_refused(neuro, glove, trained):
 
 def test_codes_of_another_model_are_not_trusted(neuro, glove, trained, tmp_path):
     """Same words, same levels: the codes beside the model are left alone and the answers are the model's."""
-    assert neuro("embed", "train", *glove, "--seed", 1, "--set", "train.steps=1", "--out", "other").code == 0
+    assert neuro("embed", "train", *glove, "--seed", 1, "--set", "train.rounds=1", "--out", "other").code == 0
     own = neuro("embed", "search", "--model", trained, "-q", "paris", "--json")
     shutil.copy(trained / "model.safetensors", tmp_path / "other")
     mixed = neuro("embed", "search", "--model", "other", "-q", "paris", "--json")
@@ -158,7 +162,7 @@ def test_codes_of_another_model_are_not_trusted(neuro, glove, trained, tmp_path)
 def test_vectors_are_read_as_the_run_read_them(neuro, random_vectors, small):
     """encode, search and eval inherit what the run dropped; for other vectors --set says it, as the error does."""
     random_vectors(2000, edit={7: "qz6 nan " + " ".join(["0.5"] * 15)})
-    options = ["--vectors", "vectors.txt", *small, "--set", "train.steps=3", "--set", "vectors.non_finite=drop"]
+    options = ["--vectors", "vectors.txt", *small, "--set", "train.rounds=1", "--set", "vectors.non_finite=drop"]
     assert neuro("embed", "train", *options, "--out", "run").code == 0
     assert neuro("embed", "search", "--model", "run", "-q", "qz1").code == 0
     assert json.loads(neuro("embed", "encode", "--model", "run", "--out", "c", "--json").out)["words"] == 1999
@@ -168,9 +172,9 @@ def test_vectors_are_read_as_the_run_read_them(neuro, random_vectors, small):
         refused = neuro(*named, "--set", "vectors.non_finite=error")
         assert (refused.code, refused.err.count("\n")) == (2, 1)
         assert "--set vectors.non_finite=drop leaves such rows out" in refused.err
-        unknown = neuro(*named, "--set", "train.steps=3")
+        unknown = neuro(*named, "--set", "train.rounds=1")
         assert (unknown.code, unknown.err.count("\n")) == (2, 1)
-        assert "unknown setting 'train.steps'" in unknown.err
+        assert "unknown setting 'train.rounds'" in unknown.err
     assert json.loads(neuro("embed", "info", "vectors.txt", "--json").out)["dropped"]["non_finite"] == 1
 
 
@@ -271,7 +275,7 @@ def test_which_vectors_are_judged(neuro, trained, options, source, limit):
 def test_eval_says_what_it_leaves_out(neuro, random_vectors, small):
     """A frame of 64 vectors does not span 96 dimensions."""
     random_vectors(1500, dim=96)
-    options = ["--vectors", "vectors.txt", *small, "--set", "train.steps=3", "--out", "run"]
+    options = ["--vectors", "vectors.txt", *small, "--set", "train.rounds=1", "--out", "run"]
     assert neuro("embed", "train", *options).code == 0
     sets = ["--set", "evaluation.pairs=[]", "--set", "evaluation.analogies="]
     result = json.loads(neuro("embed", "eval", "--model", "run", *sets, "--json").out)
@@ -309,8 +313,8 @@ def test_info(neuro, trained, random_vectors):
         return document
 
     run = about(trained)
-    assert (run["finished"], run["checkpoints"], run["bits"]) == (True, [20, 30], [64, 128])
-    assert run["last_validation"]["step"] == 30
+    assert (run["finished"], run["checkpoints"], run["bits"]) == (True, [2, 3], [64, 128])
+    assert run["last_validation"]["step"] == 3
     assert about(trained / "model.safetensors")["dim"] == 50
     codes = about(trained / "codes.safetensors")
     assert (codes["count"], codes["n_bits"], codes["levels"], codes["words"]) == (6000, 128, [64, 128], True)

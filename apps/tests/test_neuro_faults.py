@@ -12,7 +12,7 @@ import torch
 from ddp_utils import lock_run_folder, verify_checkpoint
 from safetensors.torch import load_file
 
-RUN = ("--set", "train.steps=30", "--set", "train.checkpoint_every=10")
+RUN = ("--set", "train.rounds=3")
 
 
 def refused(ended, *said, code=2):
@@ -50,14 +50,14 @@ DAMAGE = {
 def test_damaged_newest_checkpoint(neuro, trained, run_copy, damage):
     """The one before is used, with a warning, and the run ends as the undamaged one did."""
     (run_copy / "model.safetensors").unlink()
-    DAMAGE[damage](run_copy / "checkpoints" / "step-00000030")
+    DAMAGE[damage](run_copy / "checkpoints" / "step-00000003")
     ended = neuro("embed", "train", "--resume", "auto", "--out", "run")
     assert ended.code == 0, ended.err
     assert "WARNING damaged checkpoint" in ended.err
-    assert "resumed from run/checkpoints/step-00000020" in ended.err
+    assert "resumed from run/checkpoints/step-00000002" in ended.err
     for name in ("model.safetensors", "codes.safetensors", "metrics.jsonl"):
         assert (run_copy / name).read_bytes() == (trained / name).read_bytes()
-    verify_checkpoint(run_copy / "checkpoints" / "step-00000030")
+    verify_checkpoint(run_copy / "checkpoints" / "step-00000003")
 
 
 def test_all_checkpoints_damaged(neuro, run_copy):
@@ -70,8 +70,8 @@ def test_all_checkpoints_damaged(neuro, run_copy):
 
 def test_resume_with_other_settings_leaves_the_run_as_it_is(neuro, run_copy):
     before = (run_copy / "config.toml").read_bytes()
-    options = [["--bits", "64"], ["--limit", 5000], ["--set", "train.steps=60"], ["--seed", 1]]
-    for option, key in zip(options, ("bits", "vectors.limit", "train.steps", "seed"), strict=True):
+    options = [["--bits", "64"], ["--limit", 5000], ["--set", "train.rounds=6"], ["--seed", 1]]
+    for option, key in zip(options, ("bits", "vectors.limit", "train.rounds", "seed"), strict=True):
         for resume in (["--resume", "auto", "--out", "run"], ["--resume", "run"]):
             for more in ([], ["--dry-run"]):
                 refused(neuro("embed", "train", *resume, *option, *more), f"was begun with another {key};")
@@ -87,14 +87,14 @@ def test_new_run_over_an_old_one(neuro, run_copy):
 
 def test_a_branch_over_another_run(neuro, trained, run_copy):
     before = {path: path.stat().st_mtime_ns for path in run_copy.rglob("*")}
-    for source in (trained, trained / "checkpoints" / "step-00000020"):
+    for source in (trained, trained / "checkpoints" / "step-00000002"):
         for more in ([], ["--dry-run"]):
             refused(neuro("embed", "train", "--resume", source, "--out", "run", *more), "--out run: not empty")
     assert {path: path.stat().st_mtime_ns for path in run_copy.rglob("*")} == before
 
 
 def test_another_spelling_of_the_same_run(neuro, trained, run_copy):
-    for source, out in (("run", run_copy), (run_copy, "run"), ("run/checkpoints/step-00000020", run_copy)):
+    for source, out in (("run", run_copy), (run_copy, "run"), ("run/checkpoints/step-00000002", run_copy)):
         (run_copy / "model.safetensors").unlink()
         ended = neuro("embed", "train", "--resume", source, "--out", out)
         assert ended.code == 0, ended.err
@@ -102,20 +102,20 @@ def test_another_spelling_of_the_same_run(neuro, trained, run_copy):
 
 
 def test_a_branch_passes_over_a_damaged_checkpoint(neuro, trained, run_copy, tmp_path):
-    flip(run_copy / "checkpoints" / "step-00000030" / "state.safetensors", -5)
+    flip(run_copy / "checkpoints" / "step-00000003" / "state.safetensors", -5)
     ended = neuro("embed", "train", "--resume", "run", "--out", "branch")
     assert ended.code == 0, ended.err
     assert "WARNING damaged checkpoint" in ended.err
-    assert "resumed from run/checkpoints/step-00000020" in ended.err
+    assert "resumed from run/checkpoints/step-00000002" in ended.err
     for name in ("model.safetensors", "metrics.jsonl"):
         assert (tmp_path / "branch" / name).read_bytes() == (trained / name).read_bytes()
-    flip(run_copy / "checkpoints" / "step-00000020" / "state.safetensors", -5)
+    flip(run_copy / "checkpoints" / "step-00000002" / "state.safetensors", -5)
     refused(neuro("embed", "train", "--resume", "run", "--out", "third"), "every checkpoint is damaged")
 
 
 def test_a_branch_without_its_metrics(neuro, run_copy, tmp_path):
     (run_copy / "metrics.jsonl").unlink()
-    refused(neuro("embed", "train", "--resume", "run", "--out", "branch"), "run/metrics.jsonl: no lines up to step 30")
+    refused(neuro("embed", "train", "--resume", "run", "--out", "branch"), "run/metrics.jsonl: no lines up to step 3")
 
 
 def test_what_a_killed_writer_left(neuro, random_vectors, small, tmp_path):
@@ -123,7 +123,7 @@ def test_what_a_killed_writer_left(neuro, random_vectors, small, tmp_path):
     random_vectors(2000)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".partial-model.safetensors-0123abcd").write_bytes(b"half")
-    ended = neuro("embed", "train", "--vectors", "vectors.txt", *small, "--set", "train.steps=3", "--out", "run")
+    ended = neuro("embed", "train", "--vectors", "vectors.txt", *small, "--set", "train.rounds=1", "--out", "run")
     assert ended.code == 0, ended.err
     assert not list((tmp_path / "run").glob(".partial-*"))
 
@@ -135,7 +135,7 @@ def test_one_gpu_for_several_processes(neuro, tmp_path, command):
 
 
 def test_a_run_that_failed_before_training_can_be_begun_again(neuro, random_vectors, small):
-    options = ["--vectors", "vectors.txt", *small, "--set", "train.steps=3", "--out", "run"]
+    options = ["--vectors", "vectors.txt", *small, "--set", "train.rounds=1", "--out", "run"]
     refused(neuro("embed", "train", *options), "vectors.txt")
     random_vectors(2000)
     assert neuro("embed", "train", *options).code == 0
@@ -201,7 +201,7 @@ def test_malformed_line(neuro, random_vectors, small):
 def test_non_finite_vectors(neuro, random_vectors, small):
     bad = {row: f"qz{row - 1} nan " + " ".join(["0.5"] * 15) for row in (7, 99, 1500)}
     random_vectors(2000, edit=bad)
-    options = ["--vectors", "vectors.txt", *small, "--set", "train.steps=3"]
+    options = ["--vectors", "vectors.txt", *small, "--set", "train.rounds=1"]
     refused(neuro("embed", "train", *options), "vectors.txt: line 7: ", "non_finite")
     ended = neuro("embed", "train", *options, "--set", "vectors.non_finite=drop", "--out", "run")
     assert ended.code == 0
@@ -215,7 +215,7 @@ def test_too_few_vectors(neuro, random_vectors, small):
 
 def test_diverged(neuro, random_vectors, small):
     random_vectors(2000)
-    options = ["--vectors", "vectors.txt", *small, *RUN, "--set", "train.learning_rate=1e30"]
+    options = ["--vectors", "vectors.txt", *small, "--set", "train.steps=30", "--set", "train.learning_rate=1e30"]
     refused(neuro("embed", "train", *options), "bad batch", "lower the learning rate", code=1)
 
 
@@ -243,11 +243,11 @@ def small_disk(tmp_path):
 def test_full_disk(neuro, glove, small_disk, tmp_path):
     """What was saved before stands, and the run ends as one that had room, once there is room."""
     folder, resize = small_disk
-    options = [*glove, "--bits", "64,256", *RUN, "--set", "train.checkpoint_every=5", "--set", "train.keep=10"]
+    options = [*glove, "--bits", "64,256", "--set", "train.rounds=16", "--set", "train.keep=20"]
     ended = neuro("embed", "train", *options, "--out", folder / "run")
     refused(ended, "No space left on device", code=1)
     saved = sorted((folder / "run" / "checkpoints").glob("step-*"))
-    assert 0 < len(saved) < 6
+    assert 0 < len(saved) < 16
     for checkpoint in saved:
         verify_checkpoint(checkpoint)
     resize("64m")

@@ -89,7 +89,7 @@ def test_env(neuro):
         (["embed", "search", "--model", "run"], "--query"),
         (["embed", "search", "--query", "paris"], "--model"),
         (["embed", "search", "--model", "run", "--query", "paris", "-k", "0"], "-k"),
-        (["embed", "index", "--codes", "a", "--out", "b", "--kind", "hnsw"], "--kind"),
+        (["embed", "index", "--codes", "a", "--out", "b", "--kind", "trees"], "--kind"),
     ],
 )
 def test_bad_usage_is_one_line(neuro, arguments, said):

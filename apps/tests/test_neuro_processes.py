@@ -14,7 +14,8 @@ import torch
 from binemb import BinaryCodes
 from safetensors.torch import load_file
 
-LONG = ("--set", "train.steps=300", "--set", "train.checkpoint_every=20", "--set", "train.validate_every=100")
+# gradient steps first, then rounds: a run can be stopped in both
+LONG = ("--set", "train.steps=100", "--set", "train.checkpoint_every=20", "--set", "train.rounds=6")
 FILES = ("model.safetensors", "codes.safetensors", "metrics.jsonl")
 
 
@@ -42,10 +43,11 @@ def same_run(a, b):
         assert (a / name).read_bytes() == (b / name).read_bytes()
 
 
-def test_killed_and_resumed(started, neuro, long, uninterrupted, tmp_path, wait_for):
-    """SIGKILL, then --resume auto."""
+@pytest.mark.parametrize("step", ["00000040", "00000102"])
+def test_killed_and_resumed(started, neuro, long, uninterrupted, tmp_path, wait_for, step):
+    """SIGKILL among the gradient steps or the rounds, then --resume auto."""
     process = started("embed", "train", *long, "--out", "run")
-    wait_for(tmp_path / "run" / "checkpoints" / "step-00000040", process)
+    wait_for(tmp_path / "run" / "checkpoints" / f"step-{step}", process)
     process.kill()
     process.wait()
     assert not (tmp_path / "run" / "model.safetensors").exists()
@@ -58,10 +60,17 @@ def test_killed_and_resumed(started, neuro, long, uninterrupted, tmp_path, wait_
     same_run(tmp_path / "run", uninterrupted)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
-def test_stopped_and_resumed_as_the_message_says(started, neuro, long, uninterrupted, tmp_path, wait_for, number):
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [
+        (signal.SIGTERM, "00000020"),
+        (signal.SIGTERM, "00000101"),
+        pytest.param(signal.SIGINT, "00000020", marks=pytest.mark.slow),
+    ],
+)
+def test_stopped_and_resumed_as_the_message_says(started, neuro, long, uninterrupted, tmp_path, wait_for, number, step):
     process = started("embed", "train", *long, "--out", "run")
-    wait_for(tmp_path / "run" / "checkpoints" / "step-00000020", process)
+    wait_for(tmp_path / "run" / "checkpoints" / f"step-{step}", process)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (75, "")
@@ -93,20 +102,20 @@ def test_resume_finds_the_unfinished_run(neuro, trained, short, tmp_path):
     same_run(runs / "20250102-000000-embed-train", trained)
 
 
-@pytest.mark.parametrize("path", ["run", "run/checkpoints/step-00000020"])
+@pytest.mark.parametrize("path", ["run", "run/checkpoints/step-00000002"])
 def test_resume_from_a_path(neuro, trained, tmp_path, path):
-    """The run's own settings hold; an earlier checkpoint trains the steps after it again."""
+    """The run's own settings hold; an earlier checkpoint trains the rounds after it again."""
     shutil.copytree(trained, tmp_path / "run")
     ended = neuro("embed", "train", "--resume", path)
     assert ended.code == 0, ended.err
-    assert f"resumed from run/checkpoints/step-000000{'20' if 'step' in path else '30'}" in ended.err
+    assert f"resumed from run/checkpoints/step-0000000{2 if 'step' in path else 3}" in ended.err
     same_run(tmp_path / "run", trained)
 
 
 def test_resume_into_another_folder(neuro, trained, tmp_path):
     """A branch: the run it comes from stays as it is."""
     before = sorted((path, path.stat().st_mtime_ns) for path in trained.rglob("*"))
-    step = trained / "checkpoints" / "step-00000020"
+    step = trained / "checkpoints" / "step-00000002"
     assert neuro("embed", "train", "--resume", step, "--out", "branch").code == 0
     same_run(tmp_path / "branch", trained)
     assert sorted((path, path.stat().st_mtime_ns) for path in trained.rglob("*")) == before
@@ -121,23 +130,23 @@ def test_branch_of_a_finished_run(neuro, trained, tmp_path):
 def test_branch_of_an_unfinished_run(neuro, trained, tmp_path):
     """What is left is trained in the branch; the run it comes from stays unfinished."""
     run = shutil.copytree(trained, tmp_path / "run")
-    shutil.rmtree(run / "checkpoints" / "step-00000030")
+    shutil.rmtree(run / "checkpoints" / "step-00000003")
     for name in ("model.safetensors", "codes.safetensors", "report.html"):
         (run / name).unlink()
     lines = (run / "metrics.jsonl").read_text().splitlines(keepends=True)
-    (run / "metrics.jsonl").write_text("".join(line for line in lines if json.loads(line)["step"] <= 20))
+    (run / "metrics.jsonl").write_text("".join(line for line in lines if json.loads(line)["step"] <= 2))
     ended = neuro("embed", "train", "--resume", "run", "--out", "branch")
     assert ended.code == 0, ended.err
-    assert "resumed from run/checkpoints/step-00000020" in ended.err
+    assert "resumed from run/checkpoints/step-00000002" in ended.err
     same_run(tmp_path / "branch", trained)
     assert not (run / "model.safetensors").exists()
 
 
 def test_two_processes_train_the_same_model(neuro_process, short, trained, tmp_path):
-    """After 30 steps: parameters within 1e-3 of their norm, fewer than one bit in a thousand differs."""
+    """After 3 rounds: parameters within 1e-3 of their norm, fewer than one bit in a thousand differs."""
     ended = neuro_process("embed", "train", *short, "--out", "run", "--nproc", 2, "--json")
     assert ended.code == 0, ended.err
-    assert json.loads(ended.out)["steps"] == 30
+    assert json.loads(ended.out)["rounds"] == 3
     one, two = load_file(trained / "model.safetensors"), load_file(tmp_path / "run" / "model.safetensors")
     for name, tensor in one.items():
         difference = (two[name].double() - tensor.double()).norm()
@@ -196,7 +205,7 @@ def test_two_processes_stopped_and_resumed(started, neuro_process, long, tmp_pat
 @pytest.mark.slow
 def test_a_stop_outside_training_is_resumable(started, neuro_process, random_vectors, small, tmp_path, wait_for):
     """While 400,000 words are read, nothing is trained yet: 75 all the same, and the run can begin again."""
-    options = ["--vectors", "samples:glove-50d", *small, "--set", "train.steps=3", "--out", "run"]
+    options = ["--vectors", "samples:glove-50d", *small, "--set", "train.rounds=1", "--out", "run"]
     process = started("embed", "train", *options)
     wait_for(tmp_path / "run" / "env.json", process)
     process.terminate()

@@ -14,7 +14,7 @@ QUERIES = ("paris", "guitar", "king - man + woman", "tokyo - japan + france")
 @pytest.fixture
 def quick(small):
     """Options of a short quickstart."""
-    return (*small, "--set", "train.steps=20", "--set", "evaluation.queries=200")
+    return (*small, "--set", "train.rounds=2", "--set", "evaluation.queries=200")
 
 
 def tags_that_load(page):
@@ -118,7 +118,7 @@ def test_stopped_while_judging(neuro, quick, random_vectors, monkeypatch):
     assert "--resume auto --out runs/" in ended.err.splitlines()[-1]
     ended = neuro("quickstart", *options, "--resume", "auto", "--json")
     assert ended.code == 0, ended.err
-    assert f"resumed from {json.loads(ended.out)['run']}/checkpoints/step-00000020" in ended.err
+    assert f"resumed from {json.loads(ended.out)['run']}/checkpoints/step-00000002" in ended.err
 
 
 @pytest.mark.slow

@@ -51,8 +51,9 @@ def fit(
 
     from neuro.config import resolve, to_toml
     from neuro.embed_settings import EmbedFitSettings
+    from neuro.launching import check_single_process
     from neuro.output import print_json, print_table, say
-    from neuro.run_folder import check_single_process, plan_folder
+    from neuro.run_folder import plan_folder
 
     flags = {
         "vectors.source": join_sources(vectors),

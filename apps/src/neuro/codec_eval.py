@@ -49,7 +49,7 @@ def evaluate_codec(
     missing: dict[str, str] = {}
     with progress("evaluating", 2 * len(sides), unit="sets of vectors", quiet=quiet) as bar:
         for given_ND, pair in sides:
-            found, reasons = judge(pair, run.words, given_ND, settings, seed=seed, on_done=lambda _: bar.advance())
+            found, reasons, _ = judge(pair, run.words, given_ND, settings, seed=seed, on_done=lambda _: bar.advance())
             scores += found
             missing |= reasons
     picture = measures_beside_float(scores, plots / "quality.png", k=settings.k)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from binemb import BinaryCodes, BinaryIndex
+from binemb.index_parameters import IndexKind, IndexParameters
 from ddp_utils import (
     gather_objects,
     process_group,
@@ -14,8 +16,9 @@ from ddp_utils import (
     setup_logging,
 )
 
+from neuro.config import ConfigError
 from neuro.embed_run import open_trained
-from neuro.embed_settings import VectorSettings
+from neuro.embed_settings import IndexSettings, VectorSettings
 from neuro.output import check_writable
 
 
@@ -47,12 +50,24 @@ def encode(
         return {"codes": str(out), "words": len(codes), "dropped": run.vectors.dropped, **size}
 
 
-def build_index(codes_path: Path, out: Path, *, n_bits: int | None, kind: str) -> dict[str, Any]:
-    """Read codes, index them, write the index."""
+def build_index(
+    codes_path: Path, out: Path, *, n_bits: int | None, kind: IndexKind, parameters: IndexSettings
+) -> dict[str, Any]:
+    """Read codes, index them, write the index.
+
+    Raises:
+        ConfigError: parameters that the kind does not have, or that do not fit the codes.
+        FileFormatError: no codes.
+    """
     check_writable(out)
     codes = BinaryCodes.load(codes_path)
     if n_bits is not None:
         codes = codes.truncate(n_bits)
-    index = BinaryIndex(codes.n_bits, kind).add(codes)  # pyright: ignore[reportArgumentType]
+    given: IndexParameters = {name: value for name, value in asdict(parameters).items() if value is not None}  # pyright: ignore[reportAssignmentType]
+    try:
+        index = BinaryIndex(codes.n_bits, kind, **given).add(codes)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"--kind {kind}: {error}") from error
     index.save(out)
-    return {"index": str(out), "codes": len(index), "n_bits": index.n_bits, "kind": index.kind}
+    facts = {"n_bits": index.n_bits, "kind": index.kind, "parameters": index.parameters}
+    return {"index": str(out), "codes": len(index), **facts, "file_bytes": out.stat().st_size}

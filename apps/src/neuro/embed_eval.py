@@ -11,6 +11,7 @@ from ddp_utils import keyed_generator, progress
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from neuro.comparisons import Comparison, compare, comparison_note, comparison_table
 from neuro.embed_run import TrainedRun
 from neuro.embed_settings import EvaluationSettings
 from neuro.plots import cosine_against_agreement, quality_against_bytes, reconstruction_histogram
@@ -18,6 +19,7 @@ from neuro.report import Section
 from neuro.scoreboard import Candidate, Score, candidates, judge, score_notes, score_table, unframed
 
 PAIRS_SHOWN = 300
+ITEMS = "pairs, questions or queries"
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,13 @@ class Evaluation:
         scores: one a code.
         missing: measure or code to reason for what could not be measured.
         pictures: PNG files.
+        comparisons: binary codes against the prepared vectors in float32.
     """
 
     scores: list[Score]
     missing: dict[str, str]
     pictures: list[Path]
+    comparisons: list[Comparison]
 
 
 def evaluate(
@@ -42,7 +46,7 @@ def evaluate(
     codes = run.codes
     found = candidates(run.vectors.vectors, run.model, codes, seed=seed, frames=frames)
     with progress("evaluating", len(found), unit="codes", quiet=quiet) as bar:
-        scores, missing = judge(
+        scores, missing, outcomes = judge(
             found, run.vectors.words, run.prepared_ND, settings, seed=seed, on_done=lambda _: bar.advance()
         )
     missing |= unframed(run.model.dim, codes.levels) if frames else {}
@@ -51,11 +55,14 @@ def evaluate(
         reconstruction_histogram(_reconstruction(found, run.prepared_ND), plots / "reconstruction.png"),
         _draw_agreement(run.prepared_ND, codes, plots / "agreement.png", seed=seed),
     ]
-    return Evaluation(scores, missing, pictures)
+    comparisons = compare(outcomes, "float32, prepared", resamples=settings.resamples, seed=seed)
+    return Evaluation(scores, missing, pictures, comparisons)
 
 
 def _reconstruction(found: list[Candidate], prepared_ND: Tensor) -> dict[str, Tensor]:
-    return {c.name: cosine_similarity(c.decoded, prepared_ND) for c in found if c.decoded is not None}
+    """Cosine of decoded and prepared vectors of every code; binary codes once, though they are judged in two ways."""
+    decoding = {c.name: c.decoded for c in found if c.decoded is not None and not c.name.endswith(", decoded")}
+    return {name: cosine_similarity(decoded, prepared_ND) for name, decoded in decoding.items()}
 
 
 def _draw_agreement(prepared_ND: Tensor, codes: BinaryCodes, path: Path, *, seed: int) -> Path:
@@ -78,8 +85,18 @@ def evaluation_sections(evaluation: Evaluation, settings: EvaluationSettings) ->
     note = score_notes(settings, evaluation.missing)
     return [
         Section("Codes side by side", columns=columns, rows=rows, note=note, pictures=evaluation.pictures),
+        *comparison_sections(evaluation.comparisons),
         intervals_section(evaluation.scores),
     ]
+
+
+def comparison_sections(comparisons: list[Comparison]) -> list[Section]:
+    """Codes beside float, if anything could be compared."""
+    if not comparisons:
+        return []
+    columns, rows = comparison_table(comparisons)
+    note = comparison_note(comparisons, items=ITEMS)
+    return [Section("Binary codes beside float32, paired", columns=columns, rows=rows, note=note)]
 
 
 def intervals_section(scores: list[Score]) -> Section:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from binemb import BinaryCodes, BinaryIndex, MatryoshkaBinarizer, load_vectors
+from binemb import BinaryCodes, BinaryIndex, FloatIndex, MatryoshkaBinarizer, load_vectors
 from ddp_utils import Checkpoints, read_metrics
 from sdquant import Codec, CodecCodes
 
@@ -74,8 +74,15 @@ def _describe_codes(path: Path) -> dict[str, Any]:
 
 
 def _describe_index(path: Path) -> dict[str, Any]:
-    index = BinaryIndex.load(path)
-    return {"index": str(path), "count": len(index), "n_bits": index.n_bits, "kind": index.kind}
+    index = BinaryIndex.load(path, memory_map=True)
+    facts = {"n_bits": index.n_bits, "kind": index.kind, "parameters": index.parameters}
+    return {"index": str(path), "count": len(index), **facts, "words": index.words is not None}
+
+
+def _describe_float_index(path: Path) -> dict[str, Any]:
+    index = FloatIndex.load(path, memory_map=True)
+    facts = {"dim": index.dim, "metric": index.metric, "words": index.words is not None}
+    return {"float_index": str(path), "count": len(index), **facts}
 
 
 def _describe_codec(path: Path) -> dict[str, Any]:
@@ -120,6 +127,7 @@ DESCRIBE = {
     "binemb.matryoshka": _describe_model,
     "binemb.codes": _describe_codes,
     "binemb.index": _describe_index,
+    "binemb.float_index": _describe_float_index,
     CODEC_KIND: _describe_codec,
     CODEC_CODES_KIND: _describe_codec_codes,
     WORDS_KIND: _describe_words,

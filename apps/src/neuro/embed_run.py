@@ -27,7 +27,7 @@ log = logging.getLogger("neuro")
 
 def read_vectors(settings: VectorSettings) -> WordVectors:
     """Load the vectors that settings name; what is refused says how the command line would let it pass."""
-    return _read(load_vectors, settings)
+    return _read(load_vectors, settings) if not settings.holds_sentences else _explained(lambda: _sentences(settings))
 
 
 def read_parts(settings: VectorSettings) -> list[WordVectors]:
@@ -35,14 +35,21 @@ def read_parts(settings: VectorSettings) -> list[WordVectors]:
     return _read(load_parts, settings)
 
 
+def _sentences(settings: VectorSettings) -> WordVectors:
+    from neuro.sentence_vectors import read_sentences
+
+    limit, duplicates = settings.limit or None, settings.duplicates
+    return read_sentences(settings.source, model=settings.sentence_model, limit=limit, duplicates=duplicates)
+
+
 def _read(load: Callable[..., V], settings: VectorSettings) -> V:
+    limit, duplicates, non_finite = settings.limit or None, settings.duplicates, settings.non_finite
+    return _explained(lambda: load(settings.source, limit=limit, duplicates=duplicates, non_finite=non_finite))
+
+
+def _explained(load: Callable[[], V]) -> V:
     try:
-        return load(
-            settings.source,
-            limit=settings.limit or None,
-            duplicates=settings.duplicates,
-            non_finite=settings.non_finite,
-        )
+        return load()
     except VectorFileError as error:
         said = re.sub(r'\b(duplicates|non_finite)="drop"', r"--set vectors.\1=drop", str(error))
         raise VectorFileError(said) from error
@@ -56,11 +63,13 @@ class TrainedRun:
         folder: the run folder.
         model: the trained model.
         vectors: the vocabulary and its vectors.
+        sentence_model: what encoded the vocabulary where it is one of texts; None for words.
     """
 
     folder: Path
     model: MatryoshkaBinarizer
     vectors: WordVectors
+    sentence_model: str | None = None
 
     @cached_property
     def prepared_ND(self) -> Tensor:
@@ -119,6 +128,17 @@ def open_trained(path: Path, vectors: VectorSettings) -> TrainedRun:
         FileFormatError: the model file is damaged.
     """
     folder = path if path.is_dir() else path.parent
+    model_file, trained = load_model(path)
+    if not vectors.source:
+        raise ConfigError(f"{model_file}: no {CONFIG} beside it names the model's vectors; use --vectors")
+    found = read_vectors(vectors)
+    if found.dim != trained.dim:
+        raise ConfigError(f"{model_file}: is for vectors of {trained.dim} values; {found.source} has {found.dim}")
+    return TrainedRun(folder, trained, found, vectors.sentence_model if vectors.holds_sentences else None)
+
+
+def load_model(path: Path) -> tuple[Path, MatryoshkaBinarizer]:
+    """The model of a run folder, or of a model file, and where it lies; errors as `open_trained`."""
     model_file = path / MODEL if path.is_dir() else path
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such run folder or model file")
@@ -126,13 +146,7 @@ def open_trained(path: Path, vectors: VectorSettings) -> TrainedRun:
         raise ConfigError(f"{path}: holds a codec of `embed fit`; this takes a run of `embed train`")
     if not model_file.is_file():
         raise ConfigError(f"{path}: no {MODEL} in it: not a run folder, or its training has not finished")
-    trained = MatryoshkaBinarizer.load(model_file)
-    if not vectors.source:
-        raise ConfigError(f"{model_file}: no {CONFIG} beside it names the model's vectors; use --vectors")
-    found = read_vectors(vectors)
-    if found.dim != trained.dim:
-        raise ConfigError(f"{model_file}: is for vectors of {trained.dim} values; {found.source} has {found.dim}")
-    return TrainedRun(folder, trained, found)
+    return model_file, MatryoshkaBinarizer.load(model_file)
 
 
 def _own_vectors(path: Path) -> dict[str, Any]:

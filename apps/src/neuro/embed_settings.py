@@ -8,26 +8,43 @@ from typing import Literal
 from binemb.train_config import TrainConfig
 from sdquant import CodecConfig
 
+SENTENCES = "sentences:"
+SAMPLE_SENTENCE_MODEL = "samples:all-MiniLM-L6-v2"
+
 
 @dataclass(frozen=True)
 class VectorSettings:
     """Which vectors.
 
     Args:
-        source: sample name, file, or several joined by +.
+        source: sample name, file, hf:MODEL, several of these joined by +, or sentences:FILE with one text a line.
         limit: words to read, from the start; 0 for all.
         duplicates: "drop" or "error".
         non_finite: "error" or "drop" rows with NaN or infinity.
+        sentence_model: encodes the texts of sentences:FILE; a folder or hub name of sentence-transformers, or the
+            sample.
     """
 
     source: str = "samples:glove-50d"
     limit: int = 0
     duplicates: Literal["drop", "error"] = "drop"
     non_finite: Literal["error", "drop"] = "error"
+    sentence_model: str = SAMPLE_SENTENCE_MODEL
 
     def __post_init__(self) -> None:
         if self.limit < 0:
             raise ValueError(f"vectors.limit must be 0 (all) or positive, got {self.limit}")
+        if not self.sentence_model:
+            raise ValueError("vectors.sentence_model must name a model, got ''")
+        if self.sentence_model != SAMPLE_SENTENCE_MODEL and self.source and not self.holds_sentences:
+            raise ValueError(
+                f"vectors.sentence_model is for vectors of texts, {SENTENCES}FILE; the source is {self.source!r}"
+            )
+
+    @property
+    def holds_sentences(self) -> bool:
+        """True where texts are encoded."""
+        return self.source.startswith(SENTENCES)
 
 
 @dataclass(frozen=True)
@@ -40,6 +57,7 @@ class EvaluationSettings:
         method: "add" (3CosAdd) or "mul" (3CosMul).
         k: neighbours a query of the recall.
         queries: words asked for in the recall.
+        resamples: resamples of the intervals of differences, >= 100.
     """
 
     pairs: tuple[str, ...] = ("wordsim353", "simlex999")
@@ -47,10 +65,64 @@ class EvaluationSettings:
     method: Literal["add", "mul"] = "add"
     k: int = 10
     queries: int = 1000
+    resamples: int = 2000
 
     def __post_init__(self) -> None:
         if self.k < 1 or self.queries < 1:
             raise ValueError(f"evaluation.k and evaluation.queries must be positive, got {self.k} and {self.queries}")
+        if self.resamples < 100:
+            raise ValueError(f"evaluation.resamples must be at least 100, got {self.resamples}")
+
+
+@dataclass(frozen=True)
+class RetrievalSettings:
+    """Which test collection of retrieval.
+
+    Args:
+        path: folder in the layout of BEIR or of Cranfield; "" for none.
+        sentence_model: encodes queries and documents; "" for the one that the run's texts were encoded by.
+    """
+
+    path: str = ""
+    sentence_model: str = ""
+
+    def __post_init__(self) -> None:
+        if self.sentence_model and not self.path:
+            raise ValueError("retrieval.sentence_model is for --retrieval; leave it out, or name a test collection")
+
+
+@dataclass(frozen=True)
+class IndexSettings:
+    """Parameters of an index; each kind takes its own, described in `binemb.index_parameters`.
+
+    Args:
+        n_lists: of ivf: lists.
+        n_probe: of ivf: lists read a query.
+        m: of hnsw: links a code and level.
+        ef_construction: of hnsw: best codes kept while links are sought.
+        ef_search: of hnsw: best codes kept in a search.
+        hash_bits: of hash: bits a piece.
+        n_tables: of hash: pieces.
+        n_flips: of hash: bits in which a bucket may differ.
+        seed: of ivf and hnsw: keys what is drawn.
+    """
+
+    n_lists: int | None = None
+    n_probe: int | None = None
+    m: int | None = None
+    ef_construction: int | None = None
+    ef_search: int | None = None
+    hash_bits: int | None = None
+    n_tables: int | None = None
+    n_flips: int | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class EmbedIndexSettings:
+    """Settings of `neuro embed index`."""
+
+    index: IndexSettings = field(default_factory=IndexSettings)
 
 
 @dataclass(frozen=True)
@@ -109,6 +181,7 @@ class EmbedEvalSettings(TrainedSettings):
 
     seed: int = 0
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
 
 
 @dataclass(frozen=True)
@@ -119,7 +192,8 @@ class QuickstartSettings:
     bits: tuple[int, ...] = (256, 512, 1024)
     seed: int = 0
     device: str = "auto"
-    train: TrainConfig = field(default_factory=TrainConfig)
+    # short of `embed train`'s own rounds and rows: done within about a minute
+    train: TrainConfig = field(default_factory=lambda: TrainConfig(rounds=4, fitted_rows=16_384))
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     queries: tuple[str, ...] = ("paris", "guitar", "king - man + woman", "tokyo - japan + france")
 
@@ -128,5 +202,5 @@ class QuickstartSettings:
         from binemb.matryoshka import check_levels
 
         check_levels(self.bits)
-        for query in self.queries:
+        for query in self.queries if not self.vectors.holds_sentences else ():
             parse_expression(query)

@@ -11,7 +11,7 @@ from binemb import BinaryCodes, MatryoshkaBinarizer, WordVectors, train_binarize
 from ddp_utils import World, process_group, read_metrics, run_on_main, setup_logging
 
 from neuro.embed_run import read_vectors
-from neuro.embed_settings import EmbedTrainSettings
+from neuro.embed_settings import SENTENCES, EmbedTrainSettings
 from neuro.plots import training_curves
 from neuro.report import Section, write_report
 from neuro.run_folder import CODES, MODEL, RunPlan, plan_run, running
@@ -50,12 +50,24 @@ def train_model(
     )
 
 
+def stages_done(lines: list[dict[str, Any]]) -> dict[str, int]:
+    """Gradient steps and rounds that a run's metrics tell of."""
+    steps = max((line["step"] for line in lines if "learning_rate" in line), default=0)
+    return {"steps": steps, "rounds": lines[-1]["step"] - steps}
+
+
+def describe_stages(stages: dict[str, int]) -> str:
+    """One line on what the training was."""
+    rounds = f"{stages['rounds']} rounds of signs and decoders in turn"
+    return f"{stages['steps']} gradient steps, then {rounds}" if stages["steps"] else rounds
+
+
 def describe(vectors: WordVectors) -> str:
     """One line on what was read and what was left out."""
     dropped = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in vectors.dropped.items() if count)
-    return f"{len(vectors):,} words x {vectors.dim} from {vectors.source}" + (
-        f" (dropped: {dropped})" if dropped else ""
-    )
+    kind = "texts" if vectors.source.startswith(SENTENCES) else "words"
+    read = f"{len(vectors):,} {kind} x {vectors.dim} from {vectors.source}"
+    return f"{read} (dropped: {dropped})" if dropped else read
 
 
 def save_model(folder: Path, model: MatryoshkaBinarizer, vectors: WordVectors) -> BinaryCodes:
@@ -75,6 +87,7 @@ def finish(
     lines = read_metrics(plan.folder)
     picture = training_curves(lines, settings.bits, plan.folder / "plots" / "training.png")
     last = lines[-1]
+    stages = stages_done(lines)
     summary = {
         "run": str(plan.folder),
         "model": str(plan.folder / MODEL),
@@ -82,11 +95,11 @@ def finish(
         "words": len(vectors),
         "dropped": vectors.dropped,
         "bits": list(settings.bits),
-        "steps": last["step"],
+        **stages,
         "validation": {name: value for name, value in last.items() if name not in ("step", "learning_rate")},
     }
     sections = [
-        Section("Training", text=f"{describe(vectors)}. {last['step']} steps.", pictures=[picture]),
+        Section("Training", text=f"{describe(vectors)}. {describe_stages(stages)}.", pictures=[picture]),
         Section("Settings", preformatted=_settings_text(settings)),
     ]
     write_report(plan.folder / "report.html", "neuro embed train", sections)

@@ -37,6 +37,22 @@ Vectors = Annotated[
         "--vectors", help="samples:glove-50d, samples:minilm, a file, or several joined by +.", metavar="SOURCE"
     ),
 ]
+TrainingVectors = Annotated[
+    str | None,
+    typer.Option(
+        "--vectors",
+        help="samples:glove-50d, samples:minilm, a file, hf:MODEL, or several joined by +; sentences:FILE encodes the "
+        "texts of a file, one a line.",
+        metavar="SOURCE",
+    ),
+]
+SentenceModel = Annotated[
+    str | None,
+    typer.Option(
+        help="Encodes texts: a folder or hub name of sentence-transformers; samples:all-MiniLM-L6-v2 by default.",
+        metavar="MODEL",
+    ),
+]
 SeveralVectors = Annotated[
     list[str] | None,
     typer.Option(

@@ -14,9 +14,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from neuro.embed_retrieval import RetrievalScore
     from neuro.scoreboard import Score
 
-STYLE = {"binary": ("o", "tab:blue"), "sigma-delta": ("s", "tab:orange"), "five-bit": ("^", "tab:green")}
+STYLE = {
+    "binary": ("o", "tab:blue"),
+    "binary, decoded": ("D", "tab:cyan"),
+    "sigma-delta": ("s", "tab:orange"),
+    "five-bit": ("^", "tab:green"),
+}
+
+
+def family_of(name: str) -> str:
+    """The entry of `STYLE` that a code is drawn by, by its name in the tables; "" for vectors."""
+    if name.startswith("binary") and name.endswith(", decoded"):
+        return "binary, decoded"
+    return next((family for family in STYLE if name.startswith(family)), "")
 
 
 def new_figure(panels: int, *, height: float = 3.6) -> tuple[Figure, list[Axes]]:
@@ -49,17 +62,41 @@ def save_figure(figure: Figure, path: Path) -> Path:
 
 
 def training_curves(lines: Sequence[dict[str, Any]], bits: Sequence[int], path: Path) -> Path:
-    """Validation losses of every level, and the learning rate, against the step."""
+    """Validation losses of every level against the gradient step and against the round, each stage by itself.
+
+    Args:
+        lines: the run's metrics; those of gradient steps have a learning rate, which is drawn too.
+        bits: prefix lengths.
+        path: where the picture goes.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    gradient = [line for line in lines if "learning_rate" in line]
+    before = gradient[-1]["step"] if gradient else 0
+    rounds = [{**line, "step": line["step"] - before} for line in lines if "learning_rate" not in line]
+    if gradient and rounds:
+        rounds = [{**gradient[-1], "step": 0}, *rounds]
     kinds = [kind for kind in ("reconstruction", "similarity") if f"{kind}_{bits[0]}" in lines[0]]
-    figure, axes = new_figure(len(kinds) + 1)
-    steps = [line["step"] for line in lines]
-    for axis, kind in zip(axes, kinds, strict=False):
-        for level in bits:
-            axis.plot(steps, [line[f"{kind}_{level}"] for line in lines], marker=".", label=f"{level} bits")
-        axis.set(xlabel="step", ylabel=f"{kind} loss, held-out words", yscale="log")
-        axis.legend()
-    axes[-1].plot(steps, [line["learning_rate"] for line in lines], color="grey", marker=".")
-    axes[-1].set(xlabel="step", ylabel="learning rate")
+    # without either of them: their weights are 0
+    curves = {f"{kind} loss": {f"{level} bits": f"{kind}_{level}" for level in bits} for kind in kinds}
+    curves = curves or {"loss": {"all levels": "loss"}}
+    stages = {name: stage for name, stage in (("gradient step", gradient), ("round", rounds)) if stage}
+    figure, axes = new_figure(len(curves) * len(stages) + bool(gradient))
+    panels = iter(axes)
+    for name, stage in stages.items():
+        steps = [line["step"] for line in stage]
+        for loss, keys in curves.items():
+            axis = next(panels)
+            for label, key in keys.items():
+                axis.plot(steps, [line[key] for line in stage], marker=".", label=label)
+            axis.set(xlabel=name, ylabel=f"{loss}, held-out rows")
+            if kinds:
+                axis.set_yscale("log")
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axis.legend()
+    if gradient:
+        axes[-1].plot([line["step"] for line in gradient], [line["learning_rate"] for line in gradient], ".-", c="grey")
+        axes[-1].set(xlabel="gradient step", ylabel="learning rate")
     return save_figure(figure, path)
 
 
@@ -77,7 +114,7 @@ def quality_against_bytes(scores: Sequence[Score], path: Path, *, k: int) -> Pat
     figure, axes = new_figure(len(measured))
     for axis, (name, figures) in zip(axes, measured, strict=True):
         for family, (marker, colour) in STYLE.items():
-            points = [(score.bytes_per_vector, value) for score, value in figures if score.name.startswith(family)]
+            points = [(score.bytes_per_vector, value) for score, value in figures if family_of(score.name) == family]
             if points:
                 axis.plot(*zip(*points, strict=True), marker=marker, color=colour, label=family)
         for score, value in figures:
@@ -91,6 +128,31 @@ def quality_against_bytes(scores: Sequence[Score], path: Path, *, k: int) -> Pat
         axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axis.minorticks_off()
         axis.set(xlabel="bytes a vector", title=name)
+    axes[0].legend(fontsize="small")
+    return save_figure(figure, path)
+
+
+def retrieval_against_bytes(scores: Sequence[RetrievalScore], path: Path, *, k: int) -> Path:
+    """Each measure of retrieval against the bytes of a document; float32 vectors as levels to reach."""
+    measures = (("ndcg", f"nDCG@{k}"), ("recall", f"recall@{k}"), ("mrr", f"MRR@{k}"))
+    figure, axes = new_figure(len(measures))
+    codes = [score for score in scores if score.name.startswith("binary")]
+    ways = {"Hamming distance": ("binary", False), "asymmetric": ("binary, decoded", True)}
+    for axis, (measure, title) in zip(axes, measures, strict=True):
+        for label, (family, asymmetric) in ways.items():
+            some = [score for score in codes if score.name.endswith(", asymmetric") == asymmetric]
+            points = [(score.bytes_per_vector, getattr(score, measure)) for score in some]
+            marker, colour = STYLE[family]
+            axis.plot(*zip(*points, strict=True), marker=marker, color=colour, label=label)
+        for score in scores:
+            if score.name.startswith("float32"):
+                style = "--" if "prepared" in score.name else ":"
+                axis.axhline(getattr(score, measure), color="black", linestyle=style, linewidth=1, label=score.name)
+        axis.set_xscale("log", base=2)
+        axis.set_xticks(sorted({score.bytes_per_vector for score in codes}))
+        axis.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.minorticks_off()
+        axis.set(xlabel="bytes a document", title=title)
     axes[0].legend(fontsize="small")
     return save_figure(figure, path)
 
@@ -121,10 +183,9 @@ def reconstruction_histogram(cosines: dict[str, Tensor], path: Path) -> Path:
     floor = 1e-6
     for position, name in enumerate(names):
         gaps = np.log10(np.clip(1 - cosines[name].double().numpy(), floor, None))
-        family = next(family for family in STYLE if name.startswith(family))
         parts = axis.violinplot(gaps, [position], orientation="horizontal", showmedians=True, widths=0.8)
         for body in [*parts["bodies"], *(parts[key] for key in parts if key != "bodies")]:  # pyright: ignore[reportGeneralTypeIssues]
-            body.set_color(STYLE[family][1])
+            body.set_color(STYLE[family_of(name)][1])
     axis.set_yticks(range(len(names)), names)
     axis.invert_yaxis()
     axis.xaxis.set_major_formatter(lambda value, _: f"$10^{{{value:g}}}$")

@@ -15,7 +15,7 @@ from ddp_utils import process_group, read_metrics, run_on_main, setup_logging
 
 from neuro.embed_eval import Evaluation, evaluate, evaluation_sections
 from neuro.embed_run import TrainedRun, read_vectors
-from neuro.embed_search import Answer, SearchSpace, search
+from neuro.embed_search import Answer, Searcher, SearchOptions, SearchSpace
 from neuro.embed_settings import EmbedTrainSettings, QuickstartSettings
 from neuro.embed_train import describe, save_model, train_model
 from neuro.output import print_json, print_table, say
@@ -58,7 +58,8 @@ def _judge_and_report(
     quiet: bool,
 ) -> None:
     save_model(plan.folder, model, vectors)
-    run = TrainedRun(plan.folder, model, vectors)
+    sentence_model = settings.vectors.sentence_model if settings.vectors.holds_sentences else None
+    run = TrainedRun(plan.folder, model, vectors, sentence_model)
     evaluation = evaluate(run, settings.evaluation, seed=settings.seed, plots=plan.folder / "plots", quiet=quiet)
     searches, unknown = _search_all(run, settings.queries)
     report = _write_report(settings, plan.folder, vectors, evaluation, searches, unknown)
@@ -77,11 +78,12 @@ def _judge_and_report(
 
 def _search_all(run: TrainedRun, queries: Sequence[str]) -> tuple[dict[str, dict[str, list[Answer]]], dict[str, str]]:
     """Answers by query and space, and query to reason for those that have words the vectors do not have."""
+    searchers = {space: Searcher(run, SearchOptions(space=space)) for space in SPACES}
     answers: dict[str, dict[str, list[Answer]]] = {}
     unknown: dict[str, str] = {}
     for query in queries:
         try:
-            answers[query] = {space: search(run, query, k=ANSWERS, space=space) for space in SPACES}
+            answers[query] = {space: searcher.nearest(query, k=ANSWERS) for space, searcher in searchers.items()}
         except UnknownWordError as error:
             unknown[query] = str(error)
     return answers, unknown

@@ -39,7 +39,8 @@ def quickstart(
     from neuro.config import resolve
     from neuro.embed_commands import show_plan
     from neuro.embed_settings import QuickstartSettings
-    from neuro.run_folder import check_processes, own_arguments, plan_run, relaunch, resumed_config
+    from neuro.launching import check_processes, relaunch_run
+    from neuro.run_folder import resumed_config
 
     flags = {
         "vectors.source": vectors,
@@ -54,12 +55,7 @@ def quickstart(
     if dry_run:
         show_plan("quickstart", resolved, out=out, resume=resume, nproc=nproc, as_json=as_json)
         return
-    from ddp_utils import is_launched
-
-    if nproc > 1 and not is_launched():
-        plan = plan_run("quickstart", resolved, out=out, resume=resume)
-        extra = ["--out", str(plan.folder), "--resume", plan.resume or "never"]
-        relaunch(own_arguments(without=["--nproc", "--out", "--resume"], extra=extra), nproc=nproc)
+    relaunch_run("quickstart", resolved, out=out, resume=resume, nproc=nproc)
     from neuro import quickstart as work
 
     work.quickstart(resolved, out=out, resume=resume, as_json=as_json, quiet=quiet)

@@ -1,14 +1,12 @@
-"""Which folder a run lives in, and running a command again as several processes."""
+"""Which folder a run lives in."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import logging
-import os
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -247,49 +245,3 @@ def holding(folder: Path) -> Iterator[None]:
                     for path in made:
                         path.rmdir()
             raise
-
-
-def check_processes(nproc: int, device: str) -> None:
-    """Refuse one named GPU for several processes.
-
-    Raises:
-        ConfigError: the device is cuda:i and nproc more than 1.
-    """
-    if nproc > 1 and device.startswith("cuda:"):
-        raise ConfigError(
-            f"--device {device}: one GPU is not shared by --nproc {nproc} processes; use --device cuda, a GPU for each"
-        )
-
-
-def check_single_process(command: str) -> None:
-    """Refuse several processes for work that is done by one.
-
-    Raises:
-        ConfigError: torchrun has started several.
-    """
-    n_processes = int(os.environ.get("WORLD_SIZE", "1"))
-    if n_processes > 1:
-        raise ConfigError(f"{command}: is the work of one process, and {n_processes} were started; leave torchrun out")
-
-
-def relaunch(arguments: Sequence[str], *, nproc: int) -> None:
-    """Run `neuro` with these arguments as several processes and end as they end."""
-    from ddp_utils import launch
-
-    code, message = launch("neuro", arguments, nproc=nproc)
-    if message:
-        sys.stderr.write(f"{'stopped' if code == 75 else 'error'}: {message}\n")
-    raise SystemExit(code)
-
-
-def own_arguments(*, without: Sequence[str], extra: Sequence[str] = ()) -> list[str]:
-    """This command's own arguments, some options (with their values) left out and others added."""
-    kept, skip = [], False
-    for argument in sys.argv[1:]:
-        if skip:
-            skip = False
-        elif argument in without:
-            skip = True
-        elif argument.partition("=")[0] not in without:
-            kept.append(argument)
-    return [*kept, *extra]

@@ -13,15 +13,16 @@ from binemb import (
     MatryoshkaBinarizer,
     TooFewKnownError,
     evaluate_analogy,
-    evaluate_neighbours,
     evaluate_similarity,
     load_analogies,
     load_word_pairs,
+    neighbour_recalls,
 )
 from sdquant import FrameQuantizer
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from neuro.comparisons import Outcomes
 from neuro.embed_settings import EvaluationSettings
 
 T = TypeVar("T")
@@ -106,7 +107,7 @@ def nbytes(module: Any) -> int:
 def candidates(
     vectors_ND: Tensor, model: MatryoshkaBinarizer, codes: BinaryCodes, *, seed: int, frames: bool = True
 ) -> list[Candidate]:
-    """Float vectors, five-bit codes, every binary prefix, and sigma-delta codes of the same numbers of bits.
+    """Float vectors, five-bit codes, every binary prefix by its bits and by what decodes from them, sigma-delta codes.
 
     All codes are of the prepared vectors, so that they differ in nothing but the code.
 
@@ -127,13 +128,17 @@ def candidates(
     packed = five_bit.encode(prepared_ND)
     decoded = five_bit.decode(packed)
     found.append(Candidate("five-bit", packed.shape[1], decoded, decoded, nbytes(model.preparation) + 4))
+    by_decoding = []
     for level in codes.levels:
         part = codes.truncate(level)
         decoders = sum(
             decoder.nbytes for bits, decoder in zip(model.bits, model.decoders, strict=True) if bits <= level
         )
         fixed = nbytes(model.preparation) + 4 * level * (model.dim + 1) + decoders
-        found.append(Candidate(f"binary {level}", part.bytes_per_vector, part, model.decode(part), fixed))
+        decoded = model.decode(part)
+        found.append(Candidate(f"binary {level}", part.bytes_per_vector, part, decoded, fixed))
+        by_decoding.append(Candidate(f"binary {level}, decoded", part.bytes_per_vector, decoded, decoded, fixed))
+    found += by_decoding
     for level in codes.levels if frames else ():
         if level >= model.dim:
             quantizer = FrameQuantizer(model.dim, level, seed=seed).fit(prepared_ND)
@@ -162,16 +167,17 @@ def judge(
     *,
     seed: int,
     on_done: Callable[[str], None],
-) -> tuple[list[Score], dict[str, str]]:
+) -> tuple[list[Score], dict[str, str], Outcomes]:
     """Score every candidate; the exact neighbours are those of the reference, which decoded vectors should equal.
 
     Returns:
-        The scores, and measure to reason for what could not be measured.
+        The scores; measure to reason for what could not be measured; code to measure to outcomes of the others.
     """
     pairs = [load_word_pairs(name) for name in settings.pairs]
     questions = load_analogies(settings.analogies) if settings.analogies else None
     missing = Missing()
-    scores = []
+    scores: list[Score] = []
+    outcomes: Outcomes = {}
     for candidate in found:
         rows = candidate.compare
         results = {
@@ -181,9 +187,9 @@ def judge(
         analogy = questions and missing.attempt(
             questions.name, partial(evaluate_analogy, rows, words, questions, method=settings.method)
         )
-        recall = missing.attempt(
+        recalls = missing.attempt(
             f"recall@{settings.k}",
-            partial(evaluate_neighbours, rows, reference_ND, k=settings.k, queries=settings.queries, seed=seed),
+            partial(neighbour_recalls, rows, reference_ND, k=settings.k, queries=settings.queries, seed=seed),
         )
         cosine = None if candidate.decoded is None else float(cosine_similarity(candidate.decoded, reference_ND).mean())
         bits = isinstance(rows, BinaryCodes)
@@ -197,12 +203,14 @@ def judge(
                 similarity={name: result and result.spearman for name, result in results.items()},
                 intervals={name: result and result.interval for name, result in results.items()},
                 analogy=analogy.accuracy if analogy else None,
-                recall=recall,
+                recall=None if recalls is None else float(recalls.mean()),
                 cosine=cosine,
             )
         )
+        found_here = {**results, questions.name if questions else "": analogy, f"recall@{settings.k}": recalls}
+        outcomes[candidate.name] = {name: outcome for name, outcome in found_here.items() if outcome is not None}
         on_done(candidate.name)
-    return scores, missing.reasons
+    return scores, missing.reasons, outcomes
 
 
 def check_sets(settings: EvaluationSettings) -> None:

@@ -53,7 +53,7 @@ class TrainConfig(TrainingConfig):
     steps: int = 0
     rounds: int = 8
     pull: float = 0.5
-    fitted_rows: int = 50_000
+    fitted_rows: int = 32_768
     components: int = 2
     weights: LossWeights = field(default_factory=LossWeights)
 
