@@ -85,7 +85,7 @@ def test_moments_are_those_of_numpy_and_add_up_over_processes(prepared, monkeypa
     torch.testing.assert_close(cross, signs.T @ prepared.double() / len(prepared), rtol=0, atol=1e-12)
     monkeypatch.setattr(alternation_module, "ROWS_AT_ONCE", 512)
     monkeypatch.setattr(alternation_module, "world_size", lambda: 3)
-    monkeypatch.setattr(alternation_module.dist, "all_reduce", lambda _: None)
+    monkeypatch.setattr("torch.distributed.all_reduce", lambda _: None)
     parts = []
     for number in range(3):
         monkeypatch.setattr(alternation_module, "rank", lambda number=number: number)
@@ -162,6 +162,20 @@ def test_rounds_lower_the_held_out_error(glove, tmp_path):
     assert [line["step"] for line in lines] == [0, 1, 2, 3, 4]
     assert lines[-1]["reconstruction_96"] < 0.6 * lines[0]["reconstruction_96"]
     assert lines[-1]["loss"] < 0.95 * lines[0]["loss"]
+
+
+def test_rounds_that_only_learn_by_heart_are_not_kept(glove):
+    """More bits than words to fit them to: no worse on held-out words than the start."""
+    few = replace(QUICK, global_batch=128, group=32, rounds=8)
+    start = MatryoshkaBinarizer.fit(glove.vectors[:200], (64, 256), config=replace(few, rounds=0))
+    fitted = MatryoshkaBinarizer.fit(glove.vectors[:200], (64, 256), config=few)
+    others = glove.vectors[1000:2000]
+
+    def error(model):
+        decoded = [model.decode(model.encode(others).truncate(level)) for level in model.bits]
+        return sum(float((1 - (d * model.preparation(others)).sum(1)).mean()) for d in decoded)
+
+    assert error(fitted) < 1.05 * error(start)
 
 
 def test_models_of_version_1_keep_their_codes(glove, tmp_path):

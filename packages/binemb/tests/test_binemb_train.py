@@ -236,7 +236,7 @@ def test_the_best_model_comes_back_not_the_last(tmp_path):
 )
 def test_held_out_rows_are_whole_groups_apart_from_the_rest(n, share, group, seed):
     """Their number is the share, to the nearest group and at least one; an impossible split names one that is not."""
-    config = TrainConfig(global_batch=2 * group, group=group, held_out=share)
+    config = TrainConfig(steps=1, global_batch=2 * group, group=group, held_out=share)
     try:
         train_rows, held_out = split_held_out(n, config, seed=seed)
     except ValueError as error:
@@ -259,6 +259,9 @@ def test_vectors_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match=r"15 vectors do not fill .* at least 16 are needed"):
         train_binarizer(x[:15], LEVELS, SMALL)
     train_binarizer(x[:144], LEVELS, replace(SMALL, steps=1))
+    train_binarizer(x[:32], LEVELS, ROUNDS)
+    with pytest.raises(ValueError, match="31 vectors do not fill a fit to 16 and 16 held out; use train"):
+        train_binarizer(x[:31], LEVELS, ROUNDS)
     x[17, 3] = torch.nan
     with pytest.raises(ValueError, match="train_binarizer: 1 rows hold NaN or infinity, the first is row 17"):
         train_binarizer(x, LEVELS, SMALL)

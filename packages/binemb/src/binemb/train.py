@@ -5,10 +5,12 @@ Shapes: batches come in G groups of M records, D dimensions, B bits.
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from operator import truediv
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import torch
 from ddp_utils import (
     Checkpoint,
     Checkpoints,
+    EarlyStopping,
     MetricsLog,
     SignalStop,
     Stopped,
@@ -143,7 +146,8 @@ def train_binarizer(
         on_step: called after each gradient step and each round with the number of both done.
 
     Returns:
-        The model, in evaluation mode, on the CPU: of the last round, or without rounds of the best validation.
+        The model, in evaluation mode, on the CPU: as it decoded held-out vectors best, or without rounds of the
+        best validation.
 
     Raises:
         ValueError: vectors or configuration do not fit.
@@ -219,11 +223,19 @@ def _run_rounds(
     quiet: bool,
     on_step: Callable[[int], None] | None,
 ) -> None:
-    """Signs and decoders in turn, with validation, metrics and a checkpoint after each round."""
-    done = 0
+    """Signs and decoders in turn, with validation, metrics and a checkpoint after each round.
+
+    The model ends as it was when held-out vectors decoded best: where there are few vectors a bit, decoders come to
+    know those they are fitted to by heart.
+    """
+    done, best = 0, copy.deepcopy(model.state_dict())
+    stopping = EarlyStopping(config.patience)
+    start = held_out_errors(model, held_out_GMD)  # before a start of its own that pull = 0 makes
     if found is not None and "rounds" in found.state:
         done = found.state["rounds"]
         model.load_state_dict(found.state["model"])
+        stopping.load_state_dict(found.state["stopping"])
+        start, best = found.state["start"], found.state["best"]
         log.info("resumed from %s", found.folder)
     elif config.rounds and config.pull == 0:
         start_freely(model, fitted_ND, seed=seed)
@@ -232,14 +244,20 @@ def _run_rounds(
     metrics = MetricsLog(run_folder, resume_step=step, tensorboard=tensorboard) if run_folder else None
 
     def judge() -> None:
+        nonlocal best
         figures = run_on_main(validate, model, held_out_GMD, config.weights)
+        errors = held_out_errors(model, held_out_GMD)
+        if stopping.update(sum(map(truediv, errors, start)) / len(errors), step):
+            best = copy.deepcopy(model.state_dict())
         if metrics is not None:
             metrics.write(step, **figures)
 
     if step == 0:
         judge()  # the start
+    elif done == 0:
+        stopping.update(1.0, step)  # the gradient stage has written what it ended with
     with SignalStop() as stop, progress("rounds", config.rounds, done=done, quiet=quiet) as bar:
-        while done < config.rounds:
+        while done < config.rounds and not stopping.should_stop:
             errors = alternate(model, fitted_ND, pull=config.pull)
             broadcast_module(model)
             done, step = done + 1, step + 1
@@ -249,13 +267,25 @@ def _run_rounds(
                 on_step(step)
             stopped = stop.agreed()
             if checkpoints is not None:
-                state = {"rounds": done, "model": model.state_dict(), "identity": dict(identity)}
+                state = {"rounds": done, "model": model.state_dict(), "best": best, "start": start}
+                state |= {"stopping": stopping.state_dict(), "identity": dict(identity)}
                 checkpoints.save(step, state)
             if stopped:
                 saved = f"resume with --resume auto --out {run_folder}" if run_folder else "nothing was saved"
                 raise Stopped(f"stopped by a signal after round {done} of {config.rounds}; {saved}")
     if metrics is not None:
         metrics.close()
+    model.load_state_dict(best)
+
+
+def held_out_errors(model: MatryoshkaBinarizer, held_out_GMD: Tensor) -> list[float]:
+    """Mean squared error of held-out vectors at every level, as `alternation.level_errors` defines it."""
+    y_ND = held_out_GMD.flatten(0, 1)
+    signs_NB = model.sign_search()(y_ND.double()).double()
+    return [
+        float((y_ND - signs_NB[:, : len(decoder)] @ decoder.double()).square().sum(1).mean())
+        for decoder in model.level_decoders()
+    ]
 
 
 def read_steps(run_folder: Path) -> int:

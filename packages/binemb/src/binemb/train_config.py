@@ -40,7 +40,8 @@ class TrainConfig(TrainingConfig):
 
     Args:
         steps: gradient steps, >= 0; the start by ITQ leaves them little to gain, and 0 is the default.
-        rounds: rounds of signs and decoders in turn, >= 0; 0 keeps the signs of the projection, whose decoders are
+        rounds: rounds of signs and decoders in turn, >= 0, at most: they end after `patience` of them without gain on
+            held-out vectors. 0 keeps the signs of the projection, whose decoders are
             those of the gradient steps (or of least squares where there are none).
         pull: of every bit towards the sign of its projection, >= 0. The default serves Hamming distances and decoding
             at once. At 0 all bits serve decoding: decoded vectors come closest, levels refine one another, and Hamming

@@ -48,13 +48,16 @@ def split_held_out(n: int, config: TrainingConfig, *, seed: int) -> tuple[Tensor
         Numbers of the records to train on and of those held out (whole groups, at least one), int64.
 
     Raises:
-        ValueError: too few records for the batch; the message gives settings that would fit.
+        ValueError: too few records for the batch (without steps, for as many as are held out); the message gives
+            settings that would fit.
     """
     count = max(1, round(n * config.held_out / config.group)) * config.group
-    if n - count < config.global_batch:
+    least = config.global_batch if config.steps else count
+    if n - count < least:
         group = 2 ** int(math.log2(max(n, 16) / 8))
         mend = f"use train.global_batch={4 * group} and train.group={group}" if n >= 16 else "at least 16 are needed"
-        raise ValueError(f"{n} vectors do not fill a batch of {config.global_batch} and {count} held out; {mend}")
+        what = "a batch of" if config.steps else "a fit to"
+        raise ValueError(f"{n} vectors do not fill {what} {least} and {count} held out; {mend}")
     order = torch.randperm(n, generator=keyed_generator(seed, "held out"))
     return order[count:], order[:count]
 

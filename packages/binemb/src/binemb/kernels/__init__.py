@@ -37,9 +37,9 @@ def descend_factors(pull_NB: Tensor, target_NR: Tensor, factor_BR: Tensor, first
     """The same search with G = F F^T and l = F t + pull, for more bits than a Gram matrix is made for.
 
     Args:
-        pull_NB: float64, (N, B).
-        target_NR: t, float64, (N, R).
-        factor_BR: F, float64, (B, R).
+        pull_NB: float32 or float64, (N, B).
+        target_NR: t, of the same dtype, (N, R).
+        factor_BR: F, of the same dtype, (B, R).
         first_B: the first column of each row of F that is not zero, int64, (B,).
         passes: over all bits, at most, after the first.
 

@@ -68,38 +68,47 @@ def _gram_rows(linear_NB, gram_BB, passes, signs_NB, first, last):
 
 
 @_jit(fastmath={"reassoc", "contract", "nsz"})
-def _dot(a_R, b_R, first):
-    total = 0.0
-    for r in range(first, len(a_R)):
+def _dot(a_R, b_R):
+    total = a_R.dtype.type(0)
+    for r in range(len(a_R)):
         total += a_R[r] * b_R[r]
     return total
 
 
 @_jit()
-def _factor_rows(pull_NB, target_NR, factor_BR, first_B, own_B, passes, signs_NB, first, last):
+def _slope(rest_R, factor_R, first, pull):
+    return _dot(rest_R[first:], factor_R[first:]) - pull
+
+
+@_jit()
+def _factor_rows(pull_NB, target_NR, factor_BR, first_B, own_B, passes, signs_NB, start, stop):
     n_bits, n_columns = factor_BR.shape
-    rest_R = np.empty(n_columns)
-    for n in range(first, last):
-        signs_B = signs_NB[n]
-        for r in range(n_columns):
-            rest_R[r] = -target_NR[n, r]
+    rest_MR = np.empty((ROWS_TOGETHER, n_columns), pull_NB.dtype)
+    one = pull_NB.dtype.type(1)
+    for top in range(start, stop, ROWS_TOGETHER):
+        n_rows = min(ROWS_TOGETHER, stop - top)
+        for m in range(n_rows):
+            for r in range(n_columns):
+                rest_MR[m, r] = -target_NR[top + m, r]
         for j in range(n_bits):
-            factor_R = factor_BR[j]
-            sign = 1.0 if _dot(rest_R, factor_R, first_B[j]) - pull_NB[n, j] <= 0 else -1.0
-            signs_B[j] = np.int8(sign)
-            for r in range(first_B[j], n_columns):
-                rest_R[r] += sign * factor_R[r]
+            first = first_B[j]
+            for m in range(n_rows):
+                slope = _slope(rest_MR[m], factor_BR[j], first, pull_NB[top + m, j])
+                sign = one if slope <= 0 else -one
+                signs_NB[top + m, j] = np.int8(sign)
+                _add_multiple(rest_MR[m, first:], sign, factor_BR[j, first:])
         for _ in range(passes):
             changed = False
             for j in range(n_bits):
-                factor_R = factor_BR[j]
-                slope = _dot(rest_R, factor_R, first_B[j]) - pull_NB[n, j]
-                if signs_B[j] * slope > own_B[j]:
-                    step = 2.0 * signs_B[j]
-                    for r in range(first_B[j], n_columns):
-                        rest_R[r] -= step * factor_R[r]
-                    signs_B[j] = -signs_B[j]
-                    changed = True
+                first = first_B[j]
+                for m in range(n_rows):
+                    sign = signs_NB[top + m, j]
+                    slope = _slope(rest_MR[m], factor_BR[j], first, pull_NB[top + m, j])
+                    if (slope if sign > 0 else -slope) > own_B[j]:
+                        step = -(one + one) * pull_NB.dtype.type(sign)
+                        _add_multiple(rest_MR[m, first:], step, factor_BR[j, first:])
+                        signs_NB[top + m, j] = -sign
+                        changed = True
             if not changed:
                 break
 
