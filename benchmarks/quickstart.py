@@ -25,7 +25,7 @@ def main() -> None:
     options = arguments(__doc__ or "")
     command = [sys.executable, "-m", "neuro", "quickstart", "--json", "--quiet"]
     if options.small:
-        command += ["--limit", "6000", "--set", "train.steps=20"]
+        command += ["--limit", "6000", "--set", "train.rounds=2"]
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE)
         answer = json.loads(done.stdout)
