@@ -5,6 +5,7 @@ Shapes: N distinct vectors of the vocabulary, E of them asked for, D dimensions.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -86,15 +87,15 @@ def _not_nearest(z_eD: Tensor, y_ND: Tensor, own_e: Tensor) -> Tensor:
 @contextmanager
 def _full_precision() -> Iterator[None]:
     """Products in float32 as such, also where the program allows less (TF32, bfloat16)."""
-    allowed = torch.get_float32_matmul_precision()
-    if allowed == "highest":  # torch 2.9 warns at every setting
-        yield
-        return
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(allowed)
+    with warnings.catch_warnings():
+        # torch 2.9 warns of its own names, at reading and at setting; there is no other name for all backends
+        warnings.filterwarnings("ignore", message="Please use the new API settings")
+        allowed = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(allowed)
 
 
 def nearest(queries_ED: Tensor, vectors_ND: Tensor, k: int) -> Tensor:
