@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import signal
 from dataclasses import replace
 
@@ -120,7 +122,7 @@ def test_successive_levels_refine(prepared):
     errors = []
     for level in LEVELS:
         part = signs[:, :level]
-        decoder = torch.linalg.lstsq(part, prepared[:2000].double()).solution
+        decoder = torch.linalg.lstsq(part, prepared[:2000]).solution
         errors.append(float((prepared[:2000] - part @ decoder).square().sum(1).mean()))
     assert errors[1] < 0.75 * errors[0]
     assert errors[2] < 0.4 * errors[1]
@@ -205,3 +207,46 @@ def test_a_nested_model_is_close_to_models_for_each_size_alone(glove, prepared):
         )
         assert hamming > -0.02
         assert decoded > -0.05
+
+
+def test_vectors_without_variance_are_fitted_without_failing():
+    """Nothing is left of them once the mean is dropped."""
+    config = replace(QUICK, global_batch=128, group=32, components=0, rounds=2)
+    model = MatryoshkaBinarizer.fit(torch.ones(300, 5), (8,), config=config)
+    assert len(model.encode(torch.ones(3, 5))) == 3
+
+
+def test_gradient_steps_that_rounds_would_throw_away_are_refused():
+    with pytest.raises(ValueError, match="steps move the projection, which rounds with pull=0 leave out"):
+        TrainConfig(steps=3, pull=0)
+
+
+def test_the_search_follows_every_change_of_the_model(fitted, glove):
+    model = copy.deepcopy(fitted[0.5])
+    x = glove.vectors[:200]
+    before = model.encode(x).packed
+    for _ in range(3):
+        model.weight_BD = torch.nn.Parameter(-model.weight_BD.detach())
+        model.pull_B = model.pull_B * 100
+        after = model.encode(x).packed
+        assert not torch.equal(after, before)
+        before = after
+    assert torch.equal(pickle.loads(pickle.dumps(model)).encode(x).packed, before)
+    with torch.inference_mode():
+        assert torch.equal(copy.deepcopy(model).encode(x).packed, before)
+
+
+def test_models_loaded_for_inference_encode(fitted, glove, tmp_path):
+    fitted[0.5].save(tmp_path / "model")
+    with torch.inference_mode():
+        codes = MatryoshkaBinarizer.load(tmp_path / "model").encode(glove.vectors[:50])
+    assert torch.equal(codes.packed, fitted[0.5].encode(glove.vectors[:50]).packed)
+
+
+def test_models_in_other_precisions_decode_and_are_saved(fitted, glove, tmp_path):
+    model = fitted[0.5]
+    wide = copy.deepcopy(model).double()
+    codes = wide.encode(glove.vectors[:20])
+    torch.testing.assert_close(wide.decode(codes), model.decode(codes))
+    wide.save(tmp_path / "wide")
+    assert torch.equal(MatryoshkaBinarizer.load(tmp_path / "wide").encode(glove.vectors[:20]).packed, codes.packed)

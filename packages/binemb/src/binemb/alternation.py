@@ -141,16 +141,17 @@ def alternate(
 
 
 def start_freely(model: MatryoshkaBinarizer, prepared_ND: Tensor, *, seed: int) -> None:
-    """First decoders and weights for bits without a pull, from `successive_signs` of up to 20,000 rows (or 8 a bit).
+    """First decoders and weights for bits without a pull, from `successive_signs` of up to 20,000 rows.
 
     Args:
         model: fitted in place.
         prepared_ND: rows, the same in every process.
         seed: keys the rotations.
     """
-    sample_ND = prepared_ND[: fitted_rows(len(prepared_ND), model.bits[-1], SAMPLE)].double()
+    sample_ND = prepared_ND[:SAMPLE].double()
     signs_NB = successive_signs(sample_ND, model.bits, seed=seed)
-    moment_BB, cross_BD = signs_NB.T @ signs_NB / len(signs_NB), signs_NB.T @ sample_ND / len(signs_NB)
+    moment_BB = (signs_NB.T @ signs_NB).double() / len(signs_NB)  # counts below 2^24 are exact in float32
+    cross_BD = (signs_NB.T @ sample_ND.float()).double() / len(signs_NB)
     solve_decoders(model, moment_BB, cross_BD)
     errors = level_errors(model, moment_BB, cross_BD, float(sample_ND.square().sum(1).mean()))
     set_energy(model, errors, 0.0)

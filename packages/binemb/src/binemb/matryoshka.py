@@ -80,7 +80,7 @@ class MatryoshkaBinarizer(nn.Module):
         self.pull_B: Tensor
         self.register_buffer("level_weights_K", torch.zeros(len(self.bits)))
         self.register_buffer("pull_B", torch.ones(self.bits[-1]))
-        self._search: tuple[tuple[tuple[int, int], ...], SignSearch] | None = None
+        self._search: tuple[list[tuple[Tensor, int, int]], SignSearch] | None = None
 
     @classmethod
     def fit(
@@ -126,15 +126,26 @@ class MatryoshkaBinarizer(nn.Module):
 
     @torch.no_grad()
     def sign_search(self) -> SignSearch:
-        """The search that `encode` runs, made anew only when a tensor of the model has changed."""
+        """The search that `encode` runs, made anew when a tensor of the model has been replaced, moved or written to.
+
+        Writing through `.data` is not seen, as autograd does not see it either.
+        """
         tensors = [self.weight_BD, self.bias_B, self.level_weights_K, self.pull_B, *self.decoders]
-        state = tuple((id(tensor), tensor._version) for tensor in tensors)
-        if self._search is None or self._search[0] != state or self._search[1].linear_BD.device != tensors[0].device:
-            search = SignSearch.of(
-                self.level_decoders(), self.level_weights_K, self.pull_B, self.weight_BD, self.bias_B
-            )
-            self._search = state, search
-        return self._search[1]
+        kept = self._search
+        if kept is not None and all(
+            known is tensor and place == tensor.data_ptr() and version == _version(tensor)
+            for (known, place, version), tensor in zip(kept[0], tensors, strict=True)
+        ):
+            return kept[1]
+        search = SignSearch.of(self.level_decoders(), self.level_weights_K, self.pull_B, self.weight_BD, self.bias_B)
+        counted = not any(tensor.is_inference() for tensor in tensors)  # others do not say when they are written to
+        state = [(tensor, tensor.data_ptr(), _version(tensor)) for tensor in tensors]
+        self._search = (state, search) if counted else None
+        return search
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what `sign_search` keeps."""
+        return {**self.__dict__, "_search": None}
 
     def fit_decoders(self, prepared_ND: Tensor, *, ridge: float = 1e-3) -> None:
         """Set every R_k by least squares on what the levels before it leave; see `binemb.alternation.solve_decoders`.
@@ -151,8 +162,8 @@ class MatryoshkaBinarizer(nn.Module):
     def encode(self, x_ND: Tensor) -> BinaryCodes:
         """Codes of vectors.
 
-        Computes in float64, so that a bit does not depend on how many vectors are encoded at once: rounding would have
-        to meet an activation within 1e-15 of zero.
+        Projects in float64 and searches each vector's signs by itself, so that a bit does not depend on how many
+        vectors are encoded at once: rounding in the 16th digit would have to turn it.
 
         Args:
             x_ND: vectors, float, (N, D), finite.
@@ -197,7 +208,7 @@ class MatryoshkaBinarizer(nn.Module):
         """
         if codes.n_bits not in self.bits:
             raise ValueError(f"decode: codes have {codes.n_bits} bits, the model's levels are {self.bits}")
-        decoder = self.level_decoders()[self.bits.index(codes.n_bits)]
+        decoder = self.level_decoders()[self.bits.index(codes.n_bits)].float()
         blocks = [codes[i : i + ENCODE_ROWS].signs().to(decoder.device) for i in range(0, len(codes), ENCODE_ROWS)]
         decoded = torch.cat([(block @ decoder).cpu() for block in blocks]) if blocks else torch.zeros(0, self.dim)
         return nn.functional.normalize(decoded, dim=1)
@@ -226,7 +237,8 @@ class MatryoshkaBinarizer(nn.Module):
     def save(self, path: str | Path) -> None:
         """Write the model as one safetensors file with checksum, atomically. Same model, same bytes."""
         metadata: dict[str, Any] = {"bits": list(self.bits), "dim": self.dim}
-        write_tensor_file(path, self.state_dict(), kind=FORMAT, version=VERSION, metadata=metadata)
+        tensors = {name: tensor.float() for name, tensor in self.state_dict().items()}
+        write_tensor_file(path, tensors, kind=FORMAT, version=VERSION, metadata=metadata)
 
     @classmethod
     def load(cls, path: str | Path) -> MatryoshkaBinarizer:
@@ -248,6 +260,10 @@ class MatryoshkaBinarizer(nn.Module):
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise FileFormatError(f"{path}: inconsistent model: {error}") from error
         return model.eval()
+
+
+def _version(tensor: Tensor) -> int:
+    return -1 if tensor.is_inference() else tensor._version
 
 
 def _check_tensors(tensors: dict[str, Tensor], bits: tuple[int, ...], dim: int) -> None:

@@ -61,7 +61,10 @@ class Preparation(nn.Module):
         """
         check_vectors(x_ND, "Preparation.fit")
         if not 0 <= components < x_ND.shape[1]:
-            raise ValueError(f"Preparation.fit: components must lie in [0, {x_ND.shape[1] - 1}], got {components}")
+            raise ValueError(
+                f"Preparation.fit: components must lie in [0, {x_ND.shape[1] - 1}] for vectors of {x_ND.shape[1]} "
+                f"dimensions, got {components}; in training it is TrainConfig.components"
+            )
         return cls(x_ND.double().mean(0), principal_components(x_ND, components))
 
     def forward(self, x_ND: Tensor) -> Tensor:

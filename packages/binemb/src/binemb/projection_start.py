@@ -110,11 +110,11 @@ def successive_signs(prepared_ND: Tensor, levels: Sequence[int], *, seed: int, r
         ridge: weight of the penalty of the decoders, > 0.
 
     Returns:
-        +1 and -1, float64, (N, B).
+        +1 and -1, float32, (N, B).
     """
     x_ND = prepared_ND.double()
     dim = x_ND.shape[1]
-    rest_ND, signs_NB = x_ND, x_ND.new_zeros(len(x_ND), 0)
+    rest_ND, signs_NB = x_ND, torch.zeros(len(x_ND), 0, device=x_ND.device)
     for level in levels:
         added = level - signs_NB.shape[1]
         width = min(added, dim)
@@ -125,10 +125,10 @@ def successive_signs(prepared_ND: Tensor, levels: Sequence[int], *, seed: int, r
             start_CC = random_rotation(width, seed, level + block).to(x_ND.device)
             rotation_CC = quantization_rotation(projected_NC[:SAMPLE], start_CC)
             turned.append(projected_NC @ rotation_CC.T)
-        new_NB = torch.where(torch.cat(turned, dim=1)[:, :added] >= 0, 1.0, -1.0).double()
+        new_NB = torch.where(torch.cat(turned, dim=1)[:, :added] >= 0, 1.0, -1.0)
         signs_NB = torch.cat([signs_NB, new_NB], dim=1)
-        gram_BB = signs_NB.T @ signs_NB / len(x_ND)
+        gram_BB = (signs_NB.T @ signs_NB).double() / len(x_ND)
         gram_BB.diagonal().add_(ridge)
-        decoder_BD = torch.linalg.solve(gram_BB, signs_NB.T @ x_ND / len(x_ND))
-        rest_ND = x_ND - signs_NB @ decoder_BD
+        decoder_BD = torch.linalg.solve(gram_BB, (signs_NB.T @ x_ND.float()).double() / len(x_ND))
+        rest_ND = x_ND - (signs_NB @ decoder_BD.float()).double()
     return signs_NB

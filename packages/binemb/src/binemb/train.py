@@ -10,7 +10,6 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from operator import truediv
 from pathlib import Path
 from typing import Any
 
@@ -159,10 +158,11 @@ def train_binarizer(
     train_rows, held_out_rows = split_held_out(len(x_ND), config, seed=seed)
     preparation = Preparation.fit(x_ND, components=config.components).to(device)
     prepared_ND = preparation(x_ND.to(device)).float()
-    model = start_model(preparation, prepared_ND[train_rows.to(device)], levels, seed=seed)
+    fitted = train_rows[: fitted_rows(len(train_rows), levels[-1], config.fitted_rows)]
+    model = start_model(preparation, prepared_ND[fitted.to(device)], levels, seed=seed)
     identity: dict[str, Any] = {"bits": list(levels), "seed": seed, "config": asdict(config)}
     if run_folder is not None:
-        identity["vectors"] = checksum({"x_ND": x_ND}, "")
+        identity["vectors"] = checksum({"x_ND": x_ND.detach()}, "")
     checkpoints = None if run_folder is None else Checkpoints(run_folder / "checkpoints", keep=config.keep)
     if resume is not None and checkpoints is None:
         raise ValueError(f"train_binarizer: resume={str(resume)!r} needs the run_folder that it goes on in")
@@ -184,8 +184,17 @@ def train_binarizer(
         )
     if config.rounds or not config.steps:
         held_out_GMD = prepared_ND[held_out_rows.to(device)].view(-1, config.group, prepared_ND.shape[1])
-        fitted_ND = prepared_ND[train_rows[: fitted_rows(len(train_rows), levels[-1], config.fitted_rows)].to(device)]
-        _run_rounds(model, fitted_ND, held_out_GMD, config, identity, checkpoints, found, seed=seed, **between)
+        _run_rounds(
+            model,
+            prepared_ND[fitted.to(device)],
+            held_out_GMD,
+            config,
+            identity,
+            checkpoints,
+            found,
+            seed=seed,
+            **between,
+        )
     return model.cpu().eval()
 
 
@@ -204,7 +213,7 @@ def start_model(
     weight_BD = nested_start(prepared_ND, levels, seed=seed) * dim**0.5  # activations about 1
     model = MatryoshkaBinarizer(preparation, levels, weight_BD=weight_BD).to(prepared_ND.device)
     broadcast_module(model)  # processes on unequal machines may round the rotations differently
-    model.fit_decoders(prepared_ND[: fitted_rows(len(prepared_ND), levels[-1], 1)])
+    model.fit_decoders(prepared_ND)
     return model
 
 
@@ -230,7 +239,7 @@ def _run_rounds(
     """
     done, best = 0, copy.deepcopy(model.state_dict())
     stopping = EarlyStopping(config.patience)
-    start = held_out_errors(model, held_out_GMD)  # before a start of its own that pull = 0 makes
+    start = run_on_main(held_out_errors, model, held_out_GMD)  # before a start of its own that pull = 0 makes
     if found is not None and "rounds" in found.state:
         done = found.state["rounds"]
         model.load_state_dict(found.state["model"])
@@ -239,15 +248,20 @@ def _run_rounds(
         log.info("resumed from %s", found.folder)
     elif config.rounds and config.pull == 0:
         start_freely(model, fitted_ND, seed=seed)
-    before = read_steps(run_folder) if run_folder and config.steps else 0
-    step = before + done
+        broadcast_module(model)
+    if found is not None and "rounds" in found.state:
+        step = found.step
+    else:
+        step = read_steps(run_folder) if run_folder and config.steps else 0
     metrics = MetricsLog(run_folder, resume_step=step, tensorboard=tensorboard) if run_folder else None
 
     def judge() -> None:
         nonlocal best
-        figures = run_on_main(validate, model, held_out_GMD, config.weights)
-        errors = held_out_errors(model, held_out_GMD)
-        if stopping.update(sum(map(truediv, errors, start)) / len(errors), step):
+        figures, errors = run_on_main(
+            lambda: (validate(model, held_out_GMD, config.weights), held_out_errors(model, held_out_GMD))
+        )  # all processes go by the main one's figures: they stop together
+        shares = [error / max(first, 1e-12) for error, first in zip(errors, start, strict=True)]
+        if stopping.update(sum(shares) / len(shares), step):
             best = copy.deepcopy(model.state_dict())
         if metrics is not None:
             metrics.write(step, **figures)

@@ -65,5 +65,7 @@ class TrainConfig(TrainingConfig):
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
         if not 0 <= self.pull < math.inf:
             raise ValueError(f"pull must be >= 0 and finite, got {self.pull}")
+        if self.pull == 0 and self.steps and self.rounds:
+            raise ValueError("steps move the projection, which rounds with pull=0 leave out: set steps=0 or rounds=0")
         if self.fitted_rows < 1:
             raise ValueError(f"fitted_rows must be at least 1, got {self.fitted_rows}")

@@ -55,7 +55,8 @@ def split_held_out(n: int, config: TrainingConfig, *, seed: int) -> tuple[Tensor
     least = config.global_batch if config.steps else count
     if n - count < least:
         group = 2 ** int(math.log2(max(n, 16) / 8))
-        mend = f"use train.global_batch={4 * group} and train.group={group}" if n >= 16 else "at least 16 are needed"
+        settings = f"train.global_batch={4 * group} and train.group={group}" if config.steps else f"train.group={group}"
+        mend = f"use {settings}" if n >= 16 else "at least 16 are needed"
         what = "a batch of" if config.steps else "a fit to"
         raise ValueError(f"{n} vectors do not fill {what} {least} and {count} held out; {mend}")
     order = torch.randperm(n, generator=keyed_generator(seed, "held out"))

@@ -1,7 +1,8 @@
 """The inner loops of the search for signs, picked in this one place.
 
-Tensors on the CPU run the numba loops where numba is installed, all others the plain-torch form. Both do the same
-operations in the same order, so a code does not depend on which of them made it.
+Tensors on the CPU run the numba loops where numba is installed, all others the plain-torch form. `descend_gram` does
+the same operations in the same order in both, and its codes are equal; the inner products of `descend_factors` round
+differently.
 """
 
 from __future__ import annotations
