@@ -92,4 +92,4 @@ class Judge:
 def _value(result: Any) -> float:
     if isinstance(result, Tensor):
         return float(result.double().mean())
-    return float(getattr(result, "spearman", None) or result.accuracy)
+    return float(result.spearman if isinstance(result, binemb.SimilarityResult) else result.accuracy)

@@ -14,6 +14,8 @@ from torch.nn.functional import normalize
 
 from benchmarks import codec_peers
 
+PRODUCT_SETTINGS = 3  # of PQ that are tried at a size
+
 
 def random_signs(x_ND: Tensor, n_bits: int, seed: int) -> BinaryCodes:
     """Signs of stacked random rotations."""
@@ -40,13 +42,22 @@ def itq_signs(x_ND: Tensor, n_bits: int, seed: int) -> BinaryCodes:
 
 
 def product_decoded(x_ND: Tensor, n_bytes: int, *, rotated: bool = False) -> Tensor:
-    """PQ or OPQ of that many bytes (symbols of 8 bits, of 10 where there are fewer dimensions than bytes), decoded."""
+    """PQ or OPQ of at most that many bytes, decoded: of the settings that use the bytes best the one of least error.
+
+    Parts divide the dimensions, so that none of them is padding; symbols have 4 to 10 bits.
+    """
     dim = x_ND.shape[1]
-    peer = codec_peers.product(dim, min(n_bytes, dim), 8 if n_bytes <= dim else 10, rotated=rotated)
-    return torch.from_numpy(codec_peers.run(peer, x_ND.numpy(), x_ND[:1].numpy()).vocabulary).float()
+    sizes = [(parts, min(10, 8 * n_bytes // parts)) for parts in range(1, dim + 1) if dim % parts == 0]
+    sizes = sorted(((p, b) for p, b in sizes if b >= 4), key=lambda size: -size[0] * size[1])[:PRODUCT_SETTINGS]
+    decoded = []
+    for parts, n_bits in sizes:
+        peer = codec_peers.product(dim, parts, n_bits, rotated=rotated)
+        found = codec_peers.run(peer, x_ND.numpy(), x_ND[:1].numpy()).vocabulary
+        decoded.append(torch.from_numpy(found).float())
+    return min(decoded, key=lambda found: float((found - x_ND).square().sum()))
 
 
-def rabitq_recalls(x_ND: Tensor, n_bytes: int, queries: Tensor, right: Tensor) -> tuple[str, Tensor] | None:
+def rabitq_recalls(x_ND: Tensor, n_bytes: int, queries: Tensor, right: Tensor) -> Tensor | None:
     """Recall of each query by RaBitQ's own estimate of distances, of the best setting that fits; None if none does.
 
     Args:
@@ -56,7 +67,7 @@ def rabitq_recalls(x_ND: Tensor, n_bytes: int, queries: Tensor, right: Tensor) -
         right: their exact neighbours, (Q, k).
     """
     x, dim = x_ND.numpy(), x_ND.shape[1]
-    best: tuple[str, Tensor] | None = None
+    best: Tensor | None = None
     for n_bits in range(1, 9):
         for kept in sorted({dim, min(dim, 8 * (n_bytes - 8) // n_bits)}):
             if kept < 8 or _rabitq_bytes(kept, n_bits) > n_bytes:
@@ -73,8 +84,8 @@ def rabitq_recalls(x_ND: Tensor, n_bytes: int, queries: Tensor, right: Tensor) -
             itself = found == queries[:, None]
             itself[:, -1] |= ~itself.any(1)
             recalls = (found[~itself].view(-1, k)[:, :, None] == right[:, None]).any(1).double().mean(1)
-            if best is None or recalls.mean() > best[1].mean():
-                best = (f"{kept} x {n_bits} bits", recalls)
+            if best is None or recalls.mean() > best.mean():
+                best = recalls
     return best
 
 

@@ -103,10 +103,10 @@ def compared(words: list[str], vectors_ND: Tensor, components: int, *, small: bo
             judge.score(name, n_bytes, make, seeds)
         found = peers.rabitq_recalls(prepared_ND, n_bytes, judge.asked, judge.right)
         if found is not None:
-            judge.add(f"RaBitQ, {found[0]}", n_bytes, {"recall": [found[1]]})
+            judge.add("RaBitQ", n_bytes, {"recall": [found]})
     sizes = tuple(bits // 8 for bits in levels)
     differences = judge.differences("binemb, Hamming", ("random rotations, Hamming", "ITQ, Hamming"), sizes)
-    differences += judge.differences("binemb pull 0, decoded", ("PQ, decoded", "OPQ, decoded"), sizes)
+    differences += judge.differences("binemb pull 0, decoded", ("PQ, decoded", "OPQ, decoded", "RaBitQ"), sizes)
     return {"vectors": len(words), "dim": dim, "rows": judge.rows, "differences": differences}
 
 

@@ -62,8 +62,8 @@ class Preparation(nn.Module):
         check_vectors(x_ND, "Preparation.fit")
         if not 0 <= components < x_ND.shape[1]:
             raise ValueError(
-                f"Preparation.fit: components must lie in [0, {x_ND.shape[1] - 1}] for vectors of {x_ND.shape[1]} "
-                f"dimensions, got {components}; in training it is TrainConfig.components"
+                f"Preparation.fit: components must lie in [0, {x_ND.shape[1] - 1}], got {components} for vectors of "
+                f"{x_ND.shape[1]} dimensions (TrainConfig.components in training)"
             )
         return cls(x_ND.double().mean(0), principal_components(x_ND, components))
 
