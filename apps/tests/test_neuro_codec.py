@@ -202,6 +202,7 @@ def test_dry_run_writes_nothing(neuro, fit, tmp_path):
     assert (plan["settings"]["compression"], plan["settings"]["codec"]["rounds"]) == (15, 3)
     assert plan["settings"]["vectors"] == {
         "source": GLOVE, "limit": 2000, "duplicates": "drop", "non_finite": "error",
+        "sentence_model": "samples:all-MiniLM-L6-v2",
     }  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["c.toml"]
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import pytrec_eval
 import torch
 from binemb.codes import BinaryCodes
 from binemb.errors import TooFewKnownError
@@ -18,6 +17,7 @@ from binemb.retrieval_sets import load_judgements, load_retrieval_set
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+pytrec_eval = pytest.importorskip("pytrec_eval")
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 CRANFIELD = DATA / "retrieval" / "cranfield"
 
