@@ -160,7 +160,7 @@ def test_two_processes_train_the_same_model(neuro_process, short, trained, tmp_p
     ("options", "code", "said"),
     [
         (["--vectors", "vectors.txt"], 2, "vectors.txt: line 1234: "),
-        (["--set", "train.learning_rate=1e30", "--vectors", "good.txt"], 1, "bad batch"),
+        (["--set", "train.steps=20", "--set", "train.learning_rate=1e30", "--vectors", "good.txt"], 1, "bad batch"),
     ],
 )
 @pytest.mark.slow
