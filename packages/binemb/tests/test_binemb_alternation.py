@@ -140,7 +140,9 @@ def test_weights_of_queries_score_as_decoded_vectors_do(fitted, glove, prepared)
 
 def test_stopped_rounds_go_on_to_the_same_bits(glove, tmp_path):
     config = replace(QUICK, steps=4, validate_every=2, learning_rate=0.001)
-    whole = train_binarizer(glove.vectors, LEVELS, config)
+    steps: list[int] = []
+    whole = train_binarizer(glove.vectors, LEVELS, config, on_step=steps.append)
+    assert steps == list(range(1, 9))  # four gradient steps, four rounds
 
     def stop(done):
         if done == 6:

@@ -23,7 +23,6 @@ from ddp_utils import (
     Stopped,
     mean_losses,
     progress,
-    read_metrics,
     run_on_main,
     split_held_out,
     train_model,
@@ -169,7 +168,15 @@ def train_binarizer(
     found = checkpoints.load(None if resume == "auto" else resume) if checkpoints and resume else None
     if found is not None:
         check_same_run(found, identity)
-    between = {"tensorboard": tensorboard, "quiet": quiet, "on_step": on_step, "run_folder": run_folder}
+    step = found.step if found else 0  # gradient steps and rounds done
+
+    def count(done: int) -> None:
+        nonlocal step
+        step = done
+        if on_step is not None:
+            on_step(done)
+
+    between = {"tensorboard": tensorboard, "quiet": quiet, "on_step": count, "run_folder": run_folder}
     if config.steps and not (found and "rounds" in found.state):
         train_model(
             model,
@@ -193,6 +200,7 @@ def train_binarizer(
             checkpoints,
             found,
             seed=seed,
+            step=step,
             **between,
         )
     return model.cpu().eval()
@@ -227,10 +235,11 @@ def _run_rounds(
     found: Checkpoint | None,
     *,
     seed: int,
+    step: int,
     run_folder: Path | None,
     tensorboard: bool,
     quiet: bool,
-    on_step: Callable[[int], None] | None,
+    on_step: Callable[[int], None],
 ) -> None:
     """Signs and decoders in turn, with validation, metrics and a checkpoint after each round.
 
@@ -249,10 +258,6 @@ def _run_rounds(
     elif config.rounds and config.pull == 0:
         start_freely(model, fitted_ND, seed=seed)
         broadcast_module(model)
-    if found is not None and "rounds" in found.state:
-        step = found.step
-    else:
-        step = read_steps(run_folder) if run_folder and config.steps else 0
     metrics = MetricsLog(run_folder, resume_step=step, tensorboard=tensorboard) if run_folder else None
 
     def judge() -> None:
@@ -277,8 +282,7 @@ def _run_rounds(
             done, step = done + 1, step + 1
             bar.advance(error=errors[-1])
             judge()
-            if on_step is not None:
-                on_step(step)
+            on_step(step)
             stopped = stop.agreed()
             if checkpoints is not None:
                 state = {"rounds": done, "model": model.state_dict(), "best": best, "start": start}
@@ -300,9 +304,3 @@ def held_out_errors(model: MatryoshkaBinarizer, held_out_GMD: Tensor) -> list[fl
         float((y_ND - signs_NB[:, : len(decoder)] @ decoder.double()).square().sum(1).mean())
         for decoder in model.level_decoders()
     ]
-
-
-def read_steps(run_folder: Path) -> int:
-    """Gradient steps that a run has taken: the last in its metrics of the gradient stage."""
-    steps = [line["step"] for line in read_metrics(run_folder) if "learning_rate" in line]
-    return max(steps, default=0)
