@@ -112,6 +112,7 @@ def process_group(device: str = "auto", *, timeout: timedelta = timedelta(minute
         dist.init_process_group(backend, timeout=timeout, device_id=where if where.type == "cuda" else None)
     try:
         yield world
+        barrier()  # one that left first would close connections that others still read from
     except BaseException:
         note_trouble()
         raise

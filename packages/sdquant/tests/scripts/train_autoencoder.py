@@ -45,7 +45,7 @@ def worker(mode: str, folder: Path) -> None:
     import torch
     from ddp_utils import Stopped, process_group
 
-    with process_group("cpu", timeout=timedelta(seconds=60)) as world:
+    with process_group("cpu", timeout=timedelta(seconds=150)) as world:
         if mode == "stop":
             torch.save(train(None).state_dict(), folder / f"{world.rank}-whole.pt")
             try:
