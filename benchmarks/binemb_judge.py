@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,20 +34,13 @@ class Judge:
         self.asked = order[:queries].sort().values
         self.right = binemb.exact_neighbours(prepared_ND, self.asked, K)
 
-    def score(
-        self,
-        method: str,
-        n_bytes: float,
-        make: Callable[[int], Tensor | binemb.BinaryCodes],
-        seeds: int,
-    ) -> None:
-        """Mean over seeds of every measure, of analogies for the first seed."""
+    def score(self, method: str, n_bytes: int, made: Iterable[Tensor | binemb.BinaryCodes]) -> None:
+        """Mean over what a method made with each seed of every measure; of floats' analogies for the first seed."""
         results: dict[str, list[Any]] = {}
-        for seed in range(seeds):
-            rows = make(seed)
+        for seed, rows in enumerate(made):
             for data in self.sets:
                 results.setdefault(data.name, []).append(binemb.evaluate_similarity(rows, self.words, data))
-            if seed == 0:  # the slow one
+            if seed == 0 or not isinstance(rows, Tensor):  # slow between floats
                 results.setdefault("analogy", []).append(binemb.evaluate_analogy(rows, self.words))
             recalls = binemb.neighbour_recalls(rows, self.prepared_ND, k=K, queries=self.queries, seed=0)
             results.setdefault("recall", []).append(recalls)
@@ -56,21 +49,21 @@ class Judge:
                 results.setdefault("cosine", []).append(cosines)
         self.add(method, n_bytes, results)
 
-    def add(self, method: str, n_bytes: float, results: dict[str, list[Any]]) -> None:
+    def add(self, method: str, n_bytes: int, results: dict[str, list[Any]]) -> None:
         """A row of means, and the results themselves for `differences`."""
         means = {name: sum(map(_value, found)) / len(found) for name, found in results.items()}
         spread = {f"{name}_seeds": [_value(each) for each in found] for name, found in results.items()}
         row = {"method": method, "bytes": n_bytes, "seeds": len(results["recall"]), **means, **spread}
         self.rows.append(row)
-        self.kept[method, round(n_bytes)] = results
+        self.kept[method, n_bytes] = results
         print({name: round(value, 4) for name, value in row.items() if isinstance(value, float)}, method, flush=True)
 
-    def differences(self, ours: str, others: tuple[str, ...], sizes: tuple[int, ...]) -> list[dict[str, Any]]:
+    def differences(self, ours: str, others: Sequence[str], sizes: Sequence[int]) -> list[dict[str, Any]]:
         """Paired bootstrap of ours against each of the others at the same bytes."""
         found = []
         for n_bytes in sizes:
             for other in others:
-                if (other, n_bytes) not in self.kept:
+                if (other, n_bytes) not in self.kept or (ours, n_bytes) not in self.kept:
                     continue
                 mine, theirs = self.kept[ours, n_bytes], self.kept[other, n_bytes]
                 for name in mine.keys() & theirs.keys() - {"cosine"}:

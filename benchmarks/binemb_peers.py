@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import faiss
@@ -41,20 +42,27 @@ def itq_signs(x_ND: Tensor, n_bits: int, seed: int) -> BinaryCodes:
     return BinaryCodes.from_signs(torch.cat(parts, dim=1)[:, :n_bits])
 
 
-def product_decoded(x_ND: Tensor, n_bytes: int, *, rotated: bool = False) -> Tensor:
-    """PQ or OPQ of at most that many bytes, decoded: of the settings that use the bytes best the one of least error.
+def product_decoded(
+    x_ND: Tensor, n_bytes: int, seeds: Sequence[int] = (0,), *, rotated: bool = False
+) -> Iterator[Tensor]:
+    """PQ or OPQ of at most that many bytes, decoded, for each seed.
 
-    Parts divide the dimensions, so that none of them is padding; symbols have 4 to 10 bits.
+    Of the settings that use the bytes best the one of least error with the first seed. Parts divide the dimensions, so
+    that none of them is padding; symbols have 4 to 10 bits.
     """
-    dim = x_ND.shape[1]
-    sizes = [(parts, min(10, 8 * n_bytes // parts)) for parts in range(1, dim + 1) if dim % parts == 0]
+    n, dim = x_ND.shape
+    most = min(10, n.bit_length() - 1)  # not more centroids than vectors
+    sizes = [(parts, min(most, 8 * n_bytes // parts)) for parts in range(1, dim + 1) if dim % parts == 0]
     sizes = sorted(((p, b) for p, b in sizes if b >= 4), key=lambda size: -size[0] * size[1])[:PRODUCT_SETTINGS]
-    decoded = []
-    for parts, n_bits in sizes:
-        peer = codec_peers.product(dim, parts, n_bits, rotated=rotated)
-        found = codec_peers.run(peer, x_ND.numpy(), x_ND[:1].numpy()).vocabulary
-        decoded.append(torch.from_numpy(found).float())
-    return min(decoded, key=lambda found: float((found - x_ND).square().sum()))
+
+    def decoded(size: tuple[int, int], seed: int) -> Tensor:
+        peer = codec_peers.product(dim, *size, rotated=rotated, seed=seed)
+        return torch.from_numpy(codec_peers.run(peer, x_ND.numpy(), x_ND[:1].numpy()).vocabulary).float()
+
+    tried = [(decoded(size, seeds[0]), size) for size in sizes]
+    first, best = min(tried, key=lambda found: float((found[0] - x_ND).square().sum()))
+    yield first
+    yield from (decoded(best, seed) for seed in seeds[1:])
 
 
 def rabitq_recalls(x_ND: Tensor, n_bytes: int, queries: Tensor, right: Tensor) -> Tensor | None:

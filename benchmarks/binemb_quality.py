@@ -1,11 +1,10 @@
 """What binary codes keep of words and sentences, beside other ways to the same bytes.
 
-uv run --group bench python benchmarks/binemb_quality.py                      all parts, about an hour
+uv run --group bench python benchmarks/binemb_quality.py                      all parts, hours
 uv run --group bench python benchmarks/binemb_quality.py --only words         one part; the others stay as they are
 
 Parts: words (GloVe 100-d, 100,000 words), minilm (all-MiniLM-L6-v2 on words as texts: the first 20,000
-and those of the sets), cranfield (retrieval with MiniLM), nested (one model against one for each size), preset (1024 to
-8192 bits of 400,000 words, 2 processes).
+and those of the sets), cranfield (retrieval with MiniLM), preset (1024 to 8192 bits of 400,000 words, 2 processes).
 All methods code the same prepared vectors: mean (and for GloVe two principal components) dropped, unit length.
 """
 
@@ -21,7 +20,6 @@ import logging
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -50,10 +48,11 @@ def glove(limit: int) -> binemb.WordVectors:
     return binemb.load_vectors("samples:glove-50d", limit=limit)
 
 
-def with_asked_words(vectors: binemb.WordVectors, count: int) -> binemb.WordVectors:
-    """The first words, and all that the sets ask for."""
-    asked = {word.lower() for data in word_sets() for a, b, _ in data.pairs for word in (a, b)}
-    questions = binemb.load_analogies("google").sections.values()
+def with_asked_words(vectors: binemb.WordVectors, count: int, *, small: bool = False) -> binemb.WordVectors:
+    """The first words, and all that the sets ask for (for a test of the script: the first set)."""
+    sets = word_sets()[:1] if small else word_sets()
+    asked = {word.lower() for data in sets for a, b, _ in data.pairs for word in (a, b)}
+    questions = list(binemb.load_analogies("google").sections.values())[: 1 if small else None]
     asked |= {word.lower() for section in questions for question in section for word in question}
     rows = [row for row, word in enumerate(vectors.words) if row < count or word in asked]
     return binemb.WordVectors([vectors.words[row] for row in rows], vectors.vectors[rows], vectors.source)
@@ -70,55 +69,63 @@ def compared(words: list[str], vectors_ND: Tensor, components: int, *, small: bo
     preparation = binemb.Preparation.fit(vectors_ND, components=components)
     prepared_ND = preparation(vectors_ND)
     levels = (64, 128) if small else LEVELS
+    seeds = range(1 if small else 5)
     dim = prepared_ND.shape[1]
+    n_signs = 8 * -(-dim // 8)  # what the signs of the values take
     judge = Judge(words, prepared_ND, 100 if small else 1000)
-    few, many = (1, 2) if small else (1, 5)
-    models = {
-        pull: [
-            binemb.MatryoshkaBinarizer.fit(
-                vectors_ND, levels, seed=seed, config=config_of(small=small, components=components, pull=pull)
-            )
-            for seed in range(n_seeds)
-        ]
-        for pull, n_seeds in ((0.5, many), (0.0, few))
-    }
-    codes = {pull: [model.encode(vectors_ND) for model in models[pull]] for pull in models}
-    judge.score("float32", 4 * dim, lambda _: vectors_ND, few)
-    judge.score("float32, prepared", 4 * dim, lambda _: prepared_ND, few)
-    judge.score("sentence-transformers int8", dim, lambda _: peers.int8_decoded(prepared_ND), few)
-    judge.score("sentence-transformers binary", -(-dim // 8), lambda _: peers.sign_codes(prepared_ND), few)
-    held, free = codes[0.5], codes[0.0]
-    for bits in levels:
+
+    def fit(bits: tuple[int, ...], seed: int, pull: float) -> binemb.MatryoshkaBinarizer:
+        config = config_of(small=small, components=components, pull=pull)
+        return binemb.MatryoshkaBinarizer.fit(vectors_ND, bits, seed=seed, config=config)
+
+    judge.score("float32", 4 * dim, (vectors_ND for _ in range(1)))
+    judge.score("float32, prepared", 4 * dim, (prepared_ND for _ in range(1)))
+    judge.score("sentence-transformers int8", dim, (peers.int8_decoded(prepared_ND) for _ in range(1)))
+    judge.score("sentence-transformers binary", n_signs // 8, (peers.sign_codes(prepared_ND) for _ in range(1)))
+    nested = [fit(levels, seed, pull=0.5) for seed in seeds]
+    whole = [model.encode(vectors_ND) for model in nested]
+    for bits in sorted({*levels, min(n_signs, max(levels))}):
         n_bytes = bits // 8
-        ways: dict[str, tuple[Callable[[int], Tensor | binemb.BinaryCodes], int]] = {
-            "binemb, Hamming": (lambda s, b=bits: held[s].truncate(b), many),
-            "random rotations, Hamming": (lambda s, b=bits: peers.random_signs(prepared_ND, b, s), many),
-            "ITQ, Hamming": (lambda s, b=bits: peers.itq_signs(prepared_ND, b, s), many),
-            "binemb, decoded": (lambda s, b=bits: models[0.5][s].decode(held[s].truncate(b)), many),
-            "binemb pull 0, decoded": (lambda s, b=bits: models[0.0][s].decode(free[s].truncate(b)), few),
-            "PQ, decoded": (lambda _, n=n_bytes: peers.product_decoded(prepared_ND, n), few),
-            "OPQ, decoded": (lambda _, n=n_bytes: peers.product_decoded(prepared_ND, n, rotated=True), few),
-        }
-        for name, (make, seeds) in ways.items():
-            judge.score(name, n_bytes, make, seeds)
+        alone = [fit((bits,), seed, pull=0.5) for seed in seeds]
+        codes = [model.encode(vectors_ND) for model in alone]
+        judge.score("binemb, Hamming", n_bytes, (code.truncate(bits) for code in whole))
+        judge.score("binemb of one size, Hamming", n_bytes, codes)
+        if bits not in levels:
+            continue
+        decoded = (model.decode(code.truncate(bits)) for model, code in zip(nested, whole, strict=True))
+        judge.score("binemb, decoded", n_bytes, decoded)
+        decoded = (model.decode(code) for model, code in zip(alone, codes, strict=True))
+        judge.score("binemb of one size, decoded", n_bytes, decoded)
+        free = (fit((bits,), seed, pull=0.0) for seed in seeds)
+        decoded = (model.decode(model.encode(vectors_ND)) for model in free)
+        judge.score("binemb of one size without pull, decoded", n_bytes, decoded)
+        judge.score("random rotations, Hamming", n_bytes, (peers.random_signs(prepared_ND, bits, s) for s in seeds))
+        judge.score("ITQ, Hamming", n_bytes, (peers.itq_signs(prepared_ND, bits, s) for s in seeds))
+        judge.score("PQ, decoded", n_bytes, peers.product_decoded(prepared_ND, n_bytes, seeds))
+        judge.score("OPQ, decoded", n_bytes, peers.product_decoded(prepared_ND, n_bytes, seeds[:1], rotated=True))
         found = peers.rabitq_recalls(prepared_ND, n_bytes, judge.asked, judge.right)
         if found is not None:
             judge.add("RaBitQ", n_bytes, {"recall": [found]})
-    sizes = tuple(bits // 8 for bits in levels)
-    differences = judge.differences("binemb, Hamming", ("random rotations, Hamming", "ITQ, Hamming"), sizes)
-    differences += judge.differences("binemb pull 0, decoded", ("PQ, decoded", "OPQ, decoded", "RaBitQ"), sizes)
+    peers_of = {
+        "binemb, Hamming": ("random rotations, Hamming", "ITQ, Hamming", "binemb of one size, Hamming"),
+        "binemb of one size, Hamming": ("sentence-transformers binary",),
+        "binemb, decoded": ("binemb of one size, decoded",),
+        "binemb of one size without pull, decoded": ("PQ, decoded", "OPQ, decoded", "RaBitQ"),
+    }
+    sizes = sorted({*(bits // 8 for bits in levels), n_signs // 8})
+    differences = [row for ours, others in peers_of.items() for row in judge.differences(ours, others, sizes)]
     return {"vectors": len(words), "dim": dim, "rows": judge.rows, "differences": differences}
 
 
 def words_part(*, small: bool) -> dict[str, Any]:
     """GloVe."""
-    vectors = with_asked_words(glove(50_000), 500) if small else glove(100_000)
+    vectors = with_asked_words(glove(50_000), 1500, small=True) if small else glove(100_000)
     return compared(vectors.words, vectors.vectors, 2, small=small)
 
 
 def minilm_part(*, small: bool) -> dict[str, Any]:
     """MiniLM's vectors of words as texts."""
-    words = with_asked_words(glove(100_000), 500 if small else 20_000).words
+    words = with_asked_words(glove(100_000), 1200 if small else 20_000, small=small).words
     return compared(words, binemb.encode_sentences(words), 0, small=small)
 
 
@@ -137,7 +144,7 @@ def cranfield_part(*, small: bool) -> dict[str, Any]:
     documents, queries = binemb.encode_sentences(texts), binemb.encode_sentences(data.queries)
     fitted = torch.cat([documents, binemb.encode_sentences(sentences)])
     levels = (64, 128) if small else LEVELS
-    seeds = 2 if small else 5
+    seeds = 1 if small else 5
     rows = [_retrieval("float32", 4 * documents.shape[1], [binemb.evaluate_retrieval(queries, documents, gains)])]
     preparation = binemb.Preparation.fit(fitted, components=0)
     d, q, f = preparation(documents), preparation(queries), preparation(fitted)
@@ -160,8 +167,8 @@ def cranfield_part(*, small: bool) -> dict[str, Any]:
                 part = make(everything, bits, seed)
                 found = binemb.evaluate_retrieval(part[: len(q)], part[len(q) : len(q) + len(d)], gains)
                 results[f"{name}, Hamming"].append(found)
-        product = peers.product_decoded(torch.cat([d, f]), bits // 8)[: len(d)]
-        results["PQ, decoded"] = [binemb.evaluate_retrieval(q, product, gains)]
+        products = peers.product_decoded(torch.cat([d, f]), bits // 8, range(seeds))
+        results["PQ, decoded"] = [binemb.evaluate_retrieval(q, product[: len(d)], gains) for product in products]
         scored = {name: _retrieval(name, bits // 8, found) for name, found in results.items()}
         for name in ("random rotations, Hamming", "ITQ, Hamming"):
             better = binemb.paired_bootstrap(results["binemb, Hamming"], results[name], resamples=1000)
@@ -180,29 +187,6 @@ def _retrieval(method: str, n_bytes: float, results: list[Any]) -> dict[str, Any
     row["ndcg_seeds"] = [r.ndcg for r in results]
     print(row, flush=True)
     return row
-
-
-def nested_part(*, small: bool) -> dict[str, Any]:
-    """One nested model against a model for each size."""
-    vectors = with_asked_words(glove(50_000), 500) if small else glove(100_000)
-    levels = (64, 128) if small else LEVELS
-    config = config_of(small=small)
-    nested = binemb.MatryoshkaBinarizer.fit(vectors.vectors, levels, config=config)
-    prepared_ND, whole = nested.preparation(vectors.vectors), nested.encode(vectors.vectors)
-    rows = []
-    for bits in levels:
-        alone = binemb.MatryoshkaBinarizer.fit(vectors.vectors, (bits,), config=config)
-        row: dict[str, Any] = {"bits": bits}
-        for name, model, codes in (("nested", nested, whole), ("alone", alone, alone.encode(vectors.vectors))):
-            part = codes.truncate(bits)
-            row[f"{name}_recall"] = binemb.evaluate_neighbours(part, prepared_ND)
-            row[f"{name}_recall_decoded"] = binemb.evaluate_neighbours(model.decode(part), prepared_ND)
-            row[f"{name}_analogy"] = binemb.evaluate_analogy(part, vectors.words).accuracy
-            men = word_sets()[0]
-            row[f"{name}_{men.name}"] = binemb.evaluate_similarity(part, vectors.words, men).spearman
-        print(row, flush=True)
-        rows.append(row)
-    return {"vectors": len(vectors), "rows": rows}
 
 
 def preset_part(*, small: bool) -> dict[str, Any]:
@@ -246,7 +230,6 @@ PARTS = {
     "words": words_part,
     "minilm": minilm_part,
     "cranfield": cranfield_part,
-    "nested": nested_part,
     "preset": preset_part,
 }
 

@@ -58,8 +58,8 @@ def run(peer: Peer, vocabulary: np.ndarray, held_out: np.ndarray) -> Decoded:
     return Decoded(decode(codes), decode(encode(held_out)), trained - start, encoded - trained)
 
 
-def product(dim: int, n_parts: int, n_bits: int, *, rotated: bool) -> Peer:
-    """PQ, or OPQ where rotated; dimensions are padded to a multiple of the parts."""
+def product(dim: int, n_parts: int, n_bits: int, *, rotated: bool, seed: int = 0) -> Peer:
+    """PQ, or OPQ where rotated; dimensions are padded to a multiple of the parts; faiss's own seed for 0."""
     padded = math.ceil(dim / n_parts) * n_parts
 
     def train(x: np.ndarray):
@@ -72,6 +72,7 @@ def product(dim: int, n_parts: int, n_bits: int, *, rotated: bool) -> Peer:
             matrix.is_trained = matrix.is_orthonormal = True
         quantizer = faiss.ProductQuantizer(padded, n_parts, n_bits)
         quantizer.cp.max_points_per_centroid = ALL_POINTS
+        quantizer.cp.seed += seed
         quantizer.train(matrix.apply(x))
 
         def encode(v: np.ndarray) -> np.ndarray:
