@@ -112,7 +112,7 @@ def test_a_run_that_is_stopped_saves_and_can_go_on(runs: Runs) -> None:
 
 def test_a_process_whose_launcher_is_gone_does_not_wait_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ctypes.CDLL", MagicMock())  # or the test process itself would ask to die with its parent
-    for name, value in {"WORLD_SIZE": "2", "RANK": "1", LAUNCHER: "1"}.items():
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", LAUNCHER: str(os.getppid() + 1)}.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit, match="launcher has ended"), process_group("cpu"):
         pass

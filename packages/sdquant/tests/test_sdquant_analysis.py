@@ -180,6 +180,7 @@ def test_report_is_of_directions_and_of_its_seed(report: list[dict]) -> None:
     assert all(a["distance_error"] != b["distance_error"] for a, b in zip(first, other, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_on_word_vectors_estimates_have_no_bias_and_the_stated_spread(glove: torch.Tensor) -> None:
     """GloVe 100-d: over 20 embeddings the mean error of a pair is that of the noise alone, orders 1 to 3."""

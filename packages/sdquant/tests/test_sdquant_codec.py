@@ -281,7 +281,7 @@ def test_codes_that_do_not_fit_are_named(fitted: tuple[Tensor, sd.Codec, sd.Code
 def test_nothing_touches_the_global_generator(tmp_path: Path) -> None:
     state = torch.get_rng_state()
     config = sd.CodecConfig(rounds=2, restarts=2, refinement=True, refinement_steps=2)
-    sd.Codec.fit(words(1_500, 40), 4, config=config).save(tmp_path / "codec")
+    sd.Codec.fit(words(600, 16), 3, config=config).save(tmp_path / "codec")
     sd.Codec.load(tmp_path / "codec")
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -436,6 +436,7 @@ def test_metadata_that_lies_is_refused(fitted: tuple[Tensor, sd.Codec, sd.CodecC
     assert json.dumps(facts)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.skipif(not GLOVE.exists(), reason="needs ../shared/data")
 def test_words_at_forty_times_are_all_found_again() -> None:

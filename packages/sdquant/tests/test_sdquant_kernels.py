@@ -130,6 +130,7 @@ def test_rows_do_not_depend_on_threads_or_batch() -> None:
         torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_ternary_product_without_byte_dot_products(tmp_path: Path) -> None:
     """The plain code for machines without VNNI, and fwht without fused multiply-add."""
     code = """
