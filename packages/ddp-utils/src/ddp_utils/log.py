@@ -36,7 +36,7 @@ def setup_logging(*, quiet: bool = False, level: int = logging.INFO) -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     handler.addFilter(_RankFilter())
-    for name in ("ddp_utils", "sdquant", "binemb", "neuro"):
+    for name in ("ddp_utils", "sdquant", "binemb", "spikecode", "neuro"):
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
         logger.setLevel(logging.WARNING if quiet else level)

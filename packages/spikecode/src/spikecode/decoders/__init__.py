@@ -1,0 +1,1 @@
+"""Decoders: from the statistic of each neuron to the value that drove them."""
