@@ -33,6 +33,7 @@ def test_every_command_has_help(neuro, command):
 def test_all_commands_are_there():
     verbs = {"fit", "train", "encode", "decode", "index", "search", "eval", "info"}
     assert {("quickstart",), ("env",), *(("embed", verb) for verb in verbs)} <= set(COMMANDS)
+    assert {("spike", verb) for verb in ("encode", "decode", "eval")} <= set(COMMANDS)
 
 
 def test_help_is_fast():
@@ -68,6 +69,7 @@ def test_env(neuro):
     facts = json.loads(neuro("env", "--json").out)
     assert facts["packages"]["neuro"] == version("neuro")
     assert facts["kernels"]["sdquant on cpu"]
+    assert facts["kernels"]["spikecode on cpu"]
     text = neuro("env").out
     assert all(f"{name}:" in text for name in facts)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from neuro import embed_commands, environment_command, quickstart_command
+from neuro import embed_commands, environment_command, quickstart_command, spike_commands
 from neuro.options import print_version
 
 app = typer.Typer(
@@ -31,4 +31,5 @@ def neuro(
 
 app.command("quickstart")(quickstart_command.quickstart)
 app.add_typer(embed_commands.app, name="embed")
+app.add_typer(spike_commands.app, name="spike")
 app.command("env")(environment_command.env)

@@ -29,12 +29,12 @@ def _facts() -> dict[str, Any]:
     from binemb import faiss_gpu_count
     from ddp_utils import environment
     from sdquant import kernels
+    from spikecode import kernels as spike_kernels
 
     facts = environment()
     facts["cuda"] = torch.version.cuda if torch.cuda.is_available() else "no device"
     facts["faiss_gpus"] = faiss_gpu_count()
-    facts["kernels"] = {
-        f"sdquant on {device}": kernels.in_use(device)
-        for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else []))
-    }
+    devices = ("cpu", *(["cuda"] if torch.cuda.is_available() else []))
+    facts["kernels"] = {f"sdquant on {device}": kernels.in_use(device) for device in devices}
+    facts["kernels"] |= {f"spikecode on {device}": spike_kernels.in_use(device) for device in devices}
     return facts
