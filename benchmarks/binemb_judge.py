@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import binemb
@@ -12,8 +11,10 @@ from ddp_utils import keyed_generator
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+from benchmarks.shared_data import DATA
+
 K = 10
+RESAMPLES = 400
 
 
 def word_sets() -> list[binemb.WordPairs]:
@@ -67,7 +68,7 @@ class Judge:
                     continue
                 mine, theirs = self.kept[ours, n_bytes], self.kept[other, n_bytes]
                 for name in mine.keys() & theirs.keys() - {"cosine"}:
-                    result = binemb.paired_bootstrap(mine[name], theirs[name], resamples=1000)
+                    result = binemb.paired_bootstrap(mine[name], theirs[name], resamples=RESAMPLES)
                     found.append(
                         {
                             "bytes": n_bytes,

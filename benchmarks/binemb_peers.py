@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 
 from benchmarks import codec_peers
 
-PRODUCT_SETTINGS = 3  # of PQ that are tried at a size
+PRODUCT_SETTINGS = 2  # of PQ that are tried at a size
 
 
 def random_signs(x_ND: Tensor, n_bits: int, seed: int) -> BinaryCodes:
@@ -42,21 +42,24 @@ def itq_signs(x_ND: Tensor, n_bits: int, seed: int) -> BinaryCodes:
     return BinaryCodes.from_signs(torch.cat(parts, dim=1)[:, :n_bits])
 
 
-def product_decoded(
-    x_ND: Tensor, n_bytes: int, seeds: Sequence[int] = (0,), *, rotated: bool = False
-) -> Iterator[Tensor]:
-    """PQ or OPQ of at most that many bytes, decoded, for each seed.
+def product_sizes(x_ND: Tensor, n_bytes: int) -> list[tuple[int, int]]:
+    """Parts and bits a symbol of PQ, those first that use the bytes best.
 
-    Of the settings that use the bytes best the one of least error with the first seed. Parts divide the dimensions, so
-    that none of them is padding; symbols have 4 to 10 bits.
+    Parts divide the dimensions, so that none of them is padding; symbols have 4 to 10 bits.
     """
     n, dim = x_ND.shape
     most = min(10, n.bit_length() - 1)  # not more centroids than vectors
     sizes = [(parts, min(most, 8 * n_bytes // parts)) for parts in range(1, dim + 1) if dim % parts == 0]
-    sizes = sorted(((p, b) for p, b in sizes if b >= 4), key=lambda size: -size[0] * size[1])[:PRODUCT_SETTINGS]
+    return sorted((size for size in sizes if size[1] >= 4), key=lambda size: -size[0] * size[1])[:PRODUCT_SETTINGS]
+
+
+def product_decoded(
+    x_ND: Tensor, sizes: Sequence[tuple[int, int]], seeds: Sequence[int], *, rotated: bool = False
+) -> Iterator[Tensor]:
+    """PQ or OPQ, decoded, for each seed: of the sizes the one of least error with the first seed."""
 
     def decoded(size: tuple[int, int], seed: int) -> Tensor:
-        peer = codec_peers.product(dim, *size, rotated=rotated, seed=seed)
+        peer = codec_peers.product(x_ND.shape[1], *size, rotated=rotated, seed=seed)
         return torch.from_numpy(codec_peers.run(peer, x_ND.numpy(), x_ND[:1].numpy()).vocabulary).float()
 
     tried = [(decoded(size, seeds[0]), size) for size in sizes]

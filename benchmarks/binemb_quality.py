@@ -15,37 +15,39 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).parents[1])  # the scripts have their packages' names: do not find them first
 
+import argparse
 import json
 import logging
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import binemb
 import faiss
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from benchmarks import binemb_peers as peers
-from benchmarks.binemb_judge import DATA, Judge, word_sets
+from benchmarks.binemb_judge import Judge, word_sets
 from benchmarks.common import parsed, parser_of, write_results
+from benchmarks.shared_data import DATA, glove
 
 LEVELS = (64, 128, 256, 512, 1024)
-PRESET_ROUNDS = 3  # each is minutes long at 8192 bits
-
-
-def glove(limit: int) -> binemb.WordVectors:
-    """GloVe 100-d where it is there, else the embedded 50-d."""
-    path = DATA / "vectors" / "glove.6B.100d.top100k.f16.npy"
-    if path.exists():
-        words = path.with_name("glove.6B.100d.top100k.vocab.txt").read_text(encoding="utf-8").split("\n")[:limit]
-        vectors = torch.from_numpy(np.load(path, mmap_mode="r")[:limit].astype(np.float32))
-        return binemb.WordVectors(words, vectors, "GloVe 6B 100-d")
-    return binemb.load_vectors("samples:glove-50d", limit=limit)
+SMALL = (64, 128)
+ALONE = 512  # bits up to which each size also has models of its own, and PQ: beyond, most methods are near to float
+Save = Callable[[dict[str, Any]], None]
+RIVALS = {
+    "binemb, Hamming": ("random rotations, Hamming", "ITQ, Hamming", "binemb of one size, Hamming"),
+    "binemb of one size, Hamming": ("sentence-transformers binary",),
+    "binemb, decoded": ("binemb of one size, decoded",),
+    "binemb of one size without pull, decoded": ("PQ, decoded", "OPQ, decoded", "RaBitQ"),
+}
+PRESET_ROUNDS = 2  # each is minutes long at 8192 bits
 
 
 def with_asked_words(vectors: binemb.WordVectors, count: int, *, small: bool = False) -> binemb.WordVectors:
@@ -64,11 +66,12 @@ def config_of(*, small: bool, components: int = 2, pull: float = 0.5) -> binemb.
     return binemb.TrainConfig(components=components, pull=pull, group=group, global_batch=batch)
 
 
-def compared(words: list[str], vectors_ND: Tensor, components: int, *, small: bool) -> dict[str, Any]:
+def compared(
+    words: list[str], vectors_ND: Tensor, components: int, levels: tuple[int, ...], save: Save, *, small: bool
+) -> None:
     """Every method at every size."""
     preparation = binemb.Preparation.fit(vectors_ND, components=components)
     prepared_ND = preparation(vectors_ND)
-    levels = (64, 128) if small else LEVELS
     seeds = range(1 if small else 5)
     dim = prepared_ND.shape[1]
     n_signs = 8 * -(-dim // 8)  # what the signs of the values take
@@ -78,62 +81,60 @@ def compared(words: list[str], vectors_ND: Tensor, components: int, *, small: bo
         config = config_of(small=small, components=components, pull=pull)
         return binemb.MatryoshkaBinarizer.fit(vectors_ND, bits, seed=seed, config=config)
 
-    judge.score("float32", 4 * dim, (vectors_ND for _ in range(1)))
-    judge.score("float32, prepared", 4 * dim, (prepared_ND for _ in range(1)))
-    judge.score("sentence-transformers int8", dim, (peers.int8_decoded(prepared_ND) for _ in range(1)))
-    judge.score("sentence-transformers binary", n_signs // 8, (peers.sign_codes(prepared_ND) for _ in range(1)))
+    judge.score("float32", 4 * dim, [vectors_ND])
+    judge.score("float32, prepared", 4 * dim, [prepared_ND])
+    judge.score("sentence-transformers int8", dim, [peers.int8_decoded(prepared_ND)])
+    judge.score("sentence-transformers binary", n_signs // 8, [peers.sign_codes(prepared_ND)])
     nested = [fit(levels, seed, pull=0.5) for seed in seeds]
     whole = [model.encode(vectors_ND) for model in nested]
     for bits in sorted({*levels, min(n_signs, max(levels))}):
         n_bytes = bits // 8
-        alone = [fit((bits,), seed, pull=0.5) for seed in seeds]
-        codes = [model.encode(vectors_ND) for model in alone]
         judge.score("binemb, Hamming", n_bytes, (code.truncate(bits) for code in whole))
-        judge.score("binemb of one size, Hamming", n_bytes, codes)
+        if bits <= ALONE:
+            alone = [fit((bits,), seed, pull=0.5) for seed in seeds]
+            codes = [model.encode(vectors_ND) for model in alone]
+            judge.score("binemb of one size, Hamming", n_bytes, codes)
+            decoded = (model.decode(code) for model, code in zip(alone, codes, strict=True))
+            judge.score("binemb of one size, decoded", n_bytes, decoded)
         if bits not in levels:
             continue
         decoded = (model.decode(code.truncate(bits)) for model, code in zip(nested, whole, strict=True))
         judge.score("binemb, decoded", n_bytes, decoded)
-        decoded = (model.decode(code) for model, code in zip(alone, codes, strict=True))
-        judge.score("binemb of one size, decoded", n_bytes, decoded)
-        free = (fit((bits,), seed, pull=0.0) for seed in seeds)
-        decoded = (model.decode(model.encode(vectors_ND)) for model in free)
-        judge.score("binemb of one size without pull, decoded", n_bytes, decoded)
+        if bits <= ALONE:
+            free = (fit((bits,), seed, pull=0.0) for seed in seeds)
+            decoded = (model.decode(model.encode(vectors_ND)) for model in free)
+            judge.score("binemb of one size without pull, decoded", n_bytes, decoded)
+            sizes = peers.product_sizes(prepared_ND, n_bytes)
+            judge.score("PQ, decoded", n_bytes, peers.product_decoded(prepared_ND, sizes, seeds))
+            judge.score("OPQ, decoded", n_bytes, peers.product_decoded(prepared_ND, sizes[:1], seeds[:1], rotated=True))
         judge.score("random rotations, Hamming", n_bytes, (peers.random_signs(prepared_ND, bits, s) for s in seeds))
         judge.score("ITQ, Hamming", n_bytes, (peers.itq_signs(prepared_ND, bits, s) for s in seeds))
-        judge.score("PQ, decoded", n_bytes, peers.product_decoded(prepared_ND, n_bytes, seeds))
-        judge.score("OPQ, decoded", n_bytes, peers.product_decoded(prepared_ND, n_bytes, seeds[:1], rotated=True))
         found = peers.rabitq_recalls(prepared_ND, n_bytes, judge.asked, judge.right)
         if found is not None:
             judge.add("RaBitQ", n_bytes, {"recall": [found]})
-    peers_of = {
-        "binemb, Hamming": ("random rotations, Hamming", "ITQ, Hamming", "binemb of one size, Hamming"),
-        "binemb of one size, Hamming": ("sentence-transformers binary",),
-        "binemb, decoded": ("binemb of one size, decoded",),
-        "binemb of one size without pull, decoded": ("PQ, decoded", "OPQ, decoded", "RaBitQ"),
-    }
-    sizes = sorted({*(bits // 8 for bits in levels), n_signs // 8})
-    differences = [row for ours, others in peers_of.items() for row in judge.differences(ours, others, sizes)]
-    return {"vectors": len(words), "dim": dim, "rows": judge.rows, "differences": differences}
+        save({"vectors": len(words), "dim": dim, "rows": judge.rows})
+    sizes = sorted({bytes_ for _, bytes_ in judge.kept})
+    differences = [row for ours, others in RIVALS.items() for row in judge.differences(ours, others, sizes)]
+    save({"vectors": len(words), "dim": dim, "rows": judge.rows, "differences": differences})
 
 
-def words_part(*, small: bool) -> dict[str, Any]:
+def words_part(save: Save, *, small: bool) -> None:
     """GloVe."""
     vectors = with_asked_words(glove(50_000), 1500, small=True) if small else glove(100_000)
-    return compared(vectors.words, vectors.vectors, 2, small=small)
+    compared(vectors.words, vectors.vectors, 2, SMALL if small else LEVELS, save, small=small)
 
 
-def minilm_part(*, small: bool) -> dict[str, Any]:
+def minilm_part(save: Save, *, small: bool) -> None:
     """MiniLM's vectors of words as texts."""
     words = with_asked_words(glove(100_000), 1200 if small else 20_000, small=small).words
-    return compared(words, binemb.encode_sentences(words), 0, small=small)
+    compared(words, binemb.encode_sentences(words), 0, SMALL if small else LEVELS[:-1], save, small=small)
 
 
-def cranfield_part(*, small: bool) -> dict[str, Any]:
+def cranfield_part(save: Save, *, small: bool) -> None:
     """nDCG@10 of MiniLM on Cranfield; the codes are fitted to the sentences of the documents."""
     folder = DATA / "retrieval" / "cranfield"
     if not folder.exists():
-        return {"rows": []}
+        return save({"rows": []})
     data = binemb.load_retrieval_set(folder)
     if small:
         data = replace(data, documents=data.documents[:100], judgements=_among(data.judgements, 100))
@@ -143,7 +144,7 @@ def cranfield_part(*, small: bool) -> dict[str, Any]:
     gains = data.judgements
     documents, queries = binemb.encode_sentences(texts), binemb.encode_sentences(data.queries)
     fitted = torch.cat([documents, binemb.encode_sentences(sentences)])
-    levels = (64, 128) if small else LEVELS
+    levels = SMALL if small else LEVELS
     seeds = 1 if small else 5
     rows = [_retrieval("float32", 4 * documents.shape[1], [binemb.evaluate_retrieval(queries, documents, gains)])]
     preparation = binemb.Preparation.fit(fitted, components=0)
@@ -167,14 +168,15 @@ def cranfield_part(*, small: bool) -> dict[str, Any]:
                 part = make(everything, bits, seed)
                 found = binemb.evaluate_retrieval(part[: len(q)], part[len(q) : len(q) + len(d)], gains)
                 results[f"{name}, Hamming"].append(found)
-        products = peers.product_decoded(torch.cat([d, f]), bits // 8, range(seeds))
+        corpus = torch.cat([d, f])
+        products = peers.product_decoded(corpus, peers.product_sizes(corpus, bits // 8), range(seeds))
         results["PQ, decoded"] = [binemb.evaluate_retrieval(q, product[: len(d)], gains) for product in products]
         scored = {name: _retrieval(name, bits // 8, found) for name, found in results.items()}
         for name in ("random rotations, Hamming", "ITQ, Hamming"):
             better = binemb.paired_bootstrap(results["binemb, Hamming"], results[name], resamples=1000)
             scored["binemb, Hamming"][f"above {name}"] = [better.difference, *better.interval]
         rows += scored.values()
-    return {"documents": len(texts), "queries": len(data.queries), "fitted": len(fitted), "rows": rows}
+    return save({"documents": len(texts), "queries": len(data.queries), "fitted": len(fitted), "rows": rows})
 
 
 def _among(judgements: list[dict[int, int]], count: int) -> list[dict[int, int]]:
@@ -189,7 +191,7 @@ def _retrieval(method: str, n_bytes: float, results: list[Any]) -> dict[str, Any
     return row
 
 
-def preset_part(*, small: bool) -> dict[str, Any]:
+def preset_part(save: Save, *, small: bool) -> None:
     """`neuro embed train --nproc 2` on the largest sample; cosine of held-out words at every level."""
     from ddp_utils import split_held_out
 
@@ -223,7 +225,7 @@ def preset_part(*, small: bool) -> dict[str, Any]:
         for level in levels:
             cosines = cosine_similarity(model.decode(codes.truncate(level)), exact)
             rows.append({"bits": level, "cosine": float(cosines.mean()), "least_cosine": float(cosines.min())})
-    return {"words": limit, "seconds": seconds, "encoded_per_s": rate, "held_out": len(held_out), "rows": rows}
+    save({"words": limit, "seconds": seconds, "encoded_per_s": rate, "held_out": len(held_out), "rows": rows})
 
 
 PARTS = {
@@ -232,6 +234,11 @@ PARTS = {
     "cranfield": cranfield_part,
     "preset": preset_part,
 }
+
+
+def _publish(figures: dict[str, Any], name: str, options: argparse.Namespace, found: dict[str, Any]) -> None:
+    figures[name] = found
+    write_results("binemb_quality", figures, options)
 
 
 def main() -> None:
@@ -246,8 +253,7 @@ def main() -> None:
     for name in options.only.split(","):
         if name not in PARTS:
             parser.error(f"--only: no part {name!r}; there are {', '.join(PARTS)}")
-        figures[name] = PARTS[name](small=options.small)
-        write_results("binemb_quality", figures, options)
+        PARTS[name](partial(_publish, figures, name, options), small=options.small)
 
 
 if __name__ == "__main__":

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import faiss
-import numpy as np
 import torch
 from sdquant.additive import additive_decode, additive_encode, fit_codebooks
 from sdquant.identity import mistaken
 from torch import Tensor
 
-from benchmarks.common import interleaved
+from benchmarks.common import interleaved, slope
 
 
 def encoding_beside_rq(parts: list[Tensor], *, small: bool) -> list[dict[str, Any]]:
@@ -63,7 +62,5 @@ def slopes(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
     found: dict[str, dict[str, float]] = {}
     for varied in dict.fromkeys(row["varied"] for row in rows):
         part = [row for row in rows if row["varied"] == varied]
-        size = np.log([row[varied] for row in part])
-        stages = ("fit_s", "encode_s", "verify_s")
-        found[varied] = {stage: float(np.polyfit(size, np.log([r[stage] for r in part]), 1)[0]) for stage in stages}
+        found[varied] = {stage: slope(part, varied, stage) for stage in ("fit_s", "encode_s", "verify_s")}
     return found

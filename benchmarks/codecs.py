@@ -34,8 +34,8 @@ from torch.nn.functional import normalize
 
 from benchmarks import codec_peers, codec_speed
 from benchmarks.common import parsed, parser_of, write_results
+from benchmarks.shared_data import glove
 
-GLOVE = Path(__file__).parents[2] / "shared" / "data" / "vectors" / "glove.6B.100d.top100k.f16.npy"
 COMPRESSIONS = (50, 100)
 CHECKED = 20_000  # vectors that a peer's identity is measured on, each against all
 
@@ -45,23 +45,14 @@ def prepared(vectors_ND: Tensor) -> Tensor:
     return normalize(vectors_ND - vectors_ND.mean(0))
 
 
-def glove(limit: int) -> tuple[list[str], Tensor]:
-    """GloVe 6B 100-d where it is there, else the embedded 50-d."""
-    if not GLOVE.exists():
-        vectors = load_vectors("samples:glove-50d", limit=limit)
-        return vectors.words, prepared(vectors.vectors)
-    name = GLOVE.name.replace(".f16.npy", ".vocab.txt")
-    words = GLOVE.with_name(name).read_text(encoding="utf-8").split("\n")[:limit]
-    return words, prepared(torch.from_numpy(np.load(GLOVE)[:limit].astype(np.float32)))
-
-
 def datasets(*, small: bool) -> dict[str, list[Tensor]]:
     """Name to the parts of the vectors: one matrix, or two of the same words."""
-    words, vectors = glove(3_000 if small else 100_000)
+    words = glove(3_000 if small else 100_000)
+    vectors = prepared(words.vectors)
     pieces = load_vectors("samples:minilm", limit=3_000 if small else None)
     minilm = prepared(pieces.vectors)
     row = {word: i for i, word in enumerate(pieces.words)}
-    common = [(i, row[word]) for i, word in enumerate(words) if word in row]
+    common = [(i, row[word]) for i, word in enumerate(words.words) if word in row]
     left, right = (torch.tensor(rows) for rows in zip(*common, strict=True))
     return {
         f"GloVe {vectors.shape[1]}-d": [vectors],

@@ -10,10 +10,11 @@ import argparse
 import json
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from ddp_utils import environment
 
@@ -59,6 +60,12 @@ def interleaved(work: Mapping[str, Callable[[], object]], *, repeats: int = REPE
         name: {"median_s": statistics.median(values), "min_s": min(values), "max_s": max(values)}
         for name, values in seconds.items()
     }
+
+
+def slope(rows: Sequence[Mapping[str, Any]], size: str, figure: str) -> float:
+    """Log-log slope of a figure against a size, by least squares."""
+    x, y = (np.log([row[name] for row in rows]) for name in (size, figure))
+    return float(np.polyfit(x, y, 1)[0])
 
 
 def write_results(name: str, figures: dict[str, Any], options: argparse.Namespace) -> Path:

@@ -19,6 +19,7 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 import sdquant as sd
+import spikecode as sc
 
 RESULTS = Path(__file__).parent / "results"
 ASSETS = Path(__file__).parents[1] / "docs" / "assets"
@@ -75,9 +76,20 @@ def codec_growth(results: dict[str, Any]) -> None:
     figure.savefig(ASSETS / "codec-growth.png", dpi=110)
 
 
+def spike_pictures(results: dict[str, Any]) -> None:
+    """Errors at 1000 Hz against N and T, and the raster of a token of MiniLM."""
+    rows = [row for row in results["errors"] if row["max_rate"] == 1000]
+    sc.plot_error_curves(rows).savefig(ASSETS / "spike-errors.png")
+    x_VD = sc.LanguageModel.load("samples:minilm", 0).embeddings_VD
+    codec = sc.SpikeCodec.fit(x_VD, neurons=500, steps=100, density=0.05, seed=0)
+    sc.plot_raster(codec, codec.encode(x_VD[2000:2001]), x_VD[2000:2001]).savefig(ASSETS / "spike-raster.png")
+
+
 def main() -> None:
     """Draw all."""
-    codecs, sdquant = (json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in ("codecs", "sdquant"))
+    names = ("codecs", "sdquant", "spikecode")
+    codecs, sdquant, spikecode = (json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in names)
+    spike_pictures(spikecode)
     codec_recall(codecs)
     codec_growth(codecs)
     sd.analysis.plot_jl_report(sdquant["binary_embeddings"]).savefig(ASSETS / "jl-report.png", dpi=110)

@@ -17,7 +17,7 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).parents[1])  # the folder of the scripts, which have their packages' names
 
-from benchmarks import codec_tables
+from benchmarks import binemb_tables, codec_tables, spike_tables
 from benchmarks.markdown import markdown
 
 ROOT = Path(__file__).parents[1]
@@ -25,6 +25,8 @@ PAGES = (
     "README.md",
     "docs/results/index.md",
     "docs/results/codecs.md",
+    "docs/results/binary.md",
+    "docs/results/spikes.md",
     "docs/guides/codecs.md",
     "packages/sdquant/README.md",
     "packages/binemb/README.md",
@@ -86,35 +88,6 @@ def quantizers(results: dict[str, Any]) -> str:
         for row in results["quantizers"]
     ]
     return markdown(["order", "kernel, million samples/s", "torch reference"], rows)
-
-
-def search(results: dict[str, Any]) -> str:
-    """Queries a second."""
-    rows = [
-        [
-            str(row["bits"]),
-            f"{row['codes']:,}",
-            f"{row['binemb_queries_per_s']:,.0f}",
-            f"{row['faiss_queries_per_s']:,.0f}",
-            f"{row['ratio']:.2f}",
-        ]
-        for row in results["search"]
-    ]
-    return markdown(["bits", "codes", "BinaryIndex, queries/s", "raw faiss, queries/s", "ratio"], rows)
-
-
-def growth(results: dict[str, Any]) -> str:
-    """Seconds of each stage."""
-    rows = [
-        [
-            f"{row['words']:,}",
-            *(f"{row[name]:.1f}" for name in ("load_s", "train_s", "encode_s", "analogy_s")),
-            f"{row['analogy_questions']:,}",
-            f"{row['peak_mib']:,.0f}",
-        ]
-        for row in results["growth"]
-    ]
-    return markdown(["words", "load, s", "train, s", "encode, s", "analogies, s", "questions", "peak MiB so far"], rows)
 
 
 def noise(results: dict[str, Any]) -> str:
@@ -188,8 +161,17 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "codec-ablation": ("codecs", codec_tables.ablation),
     "codec-encoding": ("codecs", codec_tables.encoding),
     "codec-growth": ("codecs", codec_tables.codec_growth),
-    "search": ("binemb", search),
-    "growth": ("binemb", growth),
+    "spike-speed": ("spikecode", spike_tables.speed),
+    "spike-errors": ("spikecode", spike_tables.errors),
+    "spike-slopes": ("spikecode", spike_tables.slopes),
+    "spike-robustness": ("spikecode", spike_tables.robustness),
+    "spike-identity": ("spikecode", spike_tables.identity),
+    "spike-growth": ("spikecode", spike_tables.growth),
+    "search": ("binemb", binemb_tables.search),
+    "growth": ("binemb", binemb_tables.growth),
+    "binary-words": ("binemb_quality", binemb_tables.quality("words")),
+    "binary-words-differences": ("binemb_quality", binemb_tables.differences("words")),
+    "binary-preset": ("binemb_quality", binemb_tables.preset),
 }
 
 

@@ -1,0 +1,99 @@
+"""Tables of `results/binemb_quality.json` and `results/binemb.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.markdown import markdown
+
+MEASURES = {
+    "EN-WS-353-ALL": "WordSim-353",
+    "EN-SIMLEX-999": "SimLex-999",
+    "EN-MEN-TR-3k": "MEN",
+    "EN-RG-65": "RG-65",
+    "EN-MTurk-771": "MTurk-771",
+    "analogy": "analogies",
+    "recall": "recall@10",
+}
+
+
+def quality(part: str) -> Callable[[dict[str, Any]], str]:
+    """Table of a part: every method at every size, means over seeds and, of recall, the spread."""
+
+    def table(results: dict[str, Any]) -> str:
+        rows = []
+        for row in results[part]["rows"]:
+            figures = [f"{row[name]:.3f}" if name in row else "-" for name in MEASURES]
+            spread = row["recall_seeds"]
+            figures[-1] += f" ± {(max(spread) - min(spread)) / 2:.3f}" if len(spread) > 1 else ""
+            rows.append([row["method"], str(row["bytes"]), str(row["seeds"]), *figures])
+        return markdown(["method", "bytes", "seeds", *MEASURES.values()], rows)
+
+    return table
+
+
+def differences(part: str) -> Callable[[dict[str, Any]], str]:
+    """Table of a part: ours less another at the same bytes, with 95% intervals over the items."""
+
+    def table(results: dict[str, Any]) -> str:
+        cells: dict[tuple[int, str, str], dict[str, str]] = {}
+        for row in results[part]["differences"]:
+            text = f"{row['difference']:+.3f} ({row['low']:+.3f}, {row['high']:+.3f})"
+            cells.setdefault((row["bytes"], row["ours"], row["other"]), {})[row["measure"]] = text
+        rows = [
+            [f"{ours} - {other}", str(n_bytes), *(found.get(name, "-") for name in MEASURES)]
+            for (n_bytes, ours, other), found in sorted(cells.items(), key=lambda item: (item[0][1:], item[0][0]))
+        ]
+        return markdown(["difference", "bytes", *MEASURES.values()], rows)
+
+    return table
+
+
+def cranfield(results: dict[str, Any]) -> str:
+    """Retrieval by method and bytes."""
+    rows = []
+    for row in results["cranfield"]["rows"]:
+        above = [row.get(f"above {name}, Hamming") for name in ("random rotations", "ITQ")]
+        cells = ["-" if found is None else "{:+.3f} ({:+.3f}, {:+.3f})".format(*found) for found in above]
+        figures = [f"{row[name]:.3f}" for name in ("ndcg", "recall", "mrr")]
+        rows.append([row["method"], str(row["bytes"]), str(row["seeds"]), *figures, *cells])
+    columns = ["method", "bytes", "seeds", "nDCG@10", "recall@10", "MRR@10"]
+    return markdown([*columns, "nDCG above random rotations", "nDCG above ITQ"], rows)
+
+
+def preset(results: dict[str, Any]) -> str:
+    """Cosine of decoded held-out words by level."""
+    rows = [
+        [str(row["bits"]), f"{row['cosine']:.4f}", f"{row['least_cosine']:.4f}"] for row in results["preset"]["rows"]
+    ]
+    return markdown(["bits", "mean cosine of held-out words", "least"], rows)
+
+
+def search(results: dict[str, Any]) -> str:
+    """Queries a second."""
+    rows = [
+        [
+            str(row["bits"]),
+            f"{row['codes']:,}",
+            f"{row['binemb_queries_per_s']:,.0f}",
+            f"{row['faiss_queries_per_s']:,.0f}",
+            f"{row['ratio']:.2f}",
+        ]
+        for row in results["search"]
+    ]
+    return markdown(["bits", "codes", "BinaryIndex, queries/s", "raw faiss, queries/s", "ratio"], rows)
+
+
+def growth(results: dict[str, Any]) -> str:
+    """Seconds of each stage."""
+    rows = [
+        [
+            f"{row['words']:,}",
+            *(f"{row[name]:.1f}" for name in ("load_s", "train_s", "encode_s", "analogy_s")),
+            f"{row['analogy_questions']:,}",
+            f"{row['peak_mib']:,.0f}",
+        ]
+        for row in results["growth"]
+    ]
+    return markdown(["words", "load, s", "train, s", "encode, s", "analogies, s", "questions", "peak MiB so far"], rows)

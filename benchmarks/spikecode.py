@@ -1,0 +1,227 @@
+"""spikecode: speed and memory beside dense encoders, error over the Fisher bound, vocabularies, damage, growth.
+
+uv run --group bench python benchmarks/spikecode.py
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).parents[1])  # the scripts have their packages' names: do not find them first
+
+import ctypes
+import gc
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import spikecode as sc
+import torch
+from torch import Tensor
+
+from benchmarks.common import arguments, interleaved, write_results
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+TOKEN = {"dim": 768, "neurons": 2500, "steps": 100}
+SMALL_TOKEN = {"dim": 32, "neurons": 200, "steps": 50}
+MIB = 2**20
+
+
+def uniform(n: int, dim: int) -> Tensor:
+    """Values in [0, 1], the same each time, both ends among them."""
+    x_nD = torch.rand(n, dim, generator=torch.Generator().manual_seed(0))
+    x_nD[0], x_nD[-1] = 0, 1
+    return x_nD
+
+
+def peak_mib(work: Callable[[], object]) -> float | None:
+    """Memory that a function takes at most beyond what was in use before; None where the system does not say."""
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not reset.exists():
+        return None
+
+    def kib(name: str) -> int:
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(name))
+
+    work()  # what is loaded or compiled once is not the work's
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # freed memory goes back, or the work would seem to take none
+    reset.write_text("5")  # begin the peak anew
+    before = kib("VmRSS")
+    work()
+    return (kib("VmHWM") - before) / 1024
+
+
+def speed(*, small: bool) -> dict[str, Any]:
+    """One token at the density of 5%: `SpikeCodec` beside encoders that draw every bin, from rates that are given."""
+    from snntorch import spikegen
+    from spikingjelly.activation_based.encoding import PoissonEncoder
+
+    size = SMALL_TOKEN if small else TOKEN
+    dim, neurons, steps = size["dim"], size["neurons"], size["steps"]
+    x_nD = uniform(64, dim)
+    codec = sc.SpikeCodec.fit(x_nD, neurons=neurons, steps=steps, density=0.05)
+    p_DN = (codec.population.rates(x_nD[1].double()) * codec.dt / 1000).float()
+    jelly = PoissonEncoder()
+    spikegen_steps: dict[str, Any] = {"num_steps": steps}
+    work: dict[str, Callable[[], object]] = {
+        "spikecode, spikes": lambda: codec.encode(x_nD[1:2]),
+        "spikecode, counts": lambda: codec.encode_counts(x_nD[1:2]),
+        "torch.bernoulli": lambda: torch.bernoulli(p_DN.expand(steps, -1, -1)),
+        "snntorch.spikegen.rate": lambda: spikegen.rate(p_DN, **spikegen_steps),
+        "spikingjelly PoissonEncoder": lambda: torch.stack([jelly(p_DN) for _ in range(steps)]),
+    }
+    memory = {name: peak_mib(function) for name, function in work.items()}
+    memory["spikecode, 32 tokens streamed"] = peak_mib(lambda: [len(part) for part in codec.encode_stream(x_nD[:32])])
+    times = interleaved(work, repeats=2 if small else 5)
+    dense = times["torch.bernoulli"]["median_s"]
+    rows = [
+        {"encoder": name, "peak_mib": memory[name], **figures, "times_faster": dense / figures["median_s"]}
+        for name, figures in times.items()
+    ]
+    return {**size, "density": codec.encode(x_nD[1:2]).density, "rows": rows, "peak_mib": memory}
+
+
+def error(codec: sc.SpikeCodec, x_nD: Tensor, method: Any = "ml") -> dict[str, Any]:
+    """Root mean square error, the bound, and their ratio over all values."""
+    decoded_nD = codec.decode_counts(codec.encode_counts(x_nD), method)
+    bound_nD = codec.bound(x_nD)
+    wrong_nD = decoded_nD.double() - x_nD.double()
+    return {
+        "neurons": codec.neurons,
+        "steps": codec.steps,
+        "max_rate": codec.max_rate,
+        "scheme": codec.scheme,
+        "method": method,
+        "rmse": float(wrong_nD.square().mean().sqrt()),
+        "bound": float(bound_nD.square().mean().sqrt()),
+        "over_bound": float((wrong_nD / bound_nD).square().mean().sqrt()),
+    }
+
+
+def errors(*, small: bool) -> list[dict[str, Any]]:
+    """The error of each decoder beside the bound, over N, T and the peak rate."""
+    x_nD = uniform(100 if small else 500, 4)
+    rows = []
+    for neurons in (50, 500) if small else (50, 500, 2500):
+        for steps in (10, 100) if small else (10, 100, 1000):
+            for rate in (1000.0,) if small else (100.0, 500.0, 1000.0):
+                codec = sc.SpikeCodec.fit(x_nD, neurons=neurons, steps=steps, max_rate=rate, sigma=0.02)
+                rows += [error(codec, x_nD, method) for method in ("ml", "centre_of_mass")]
+    return rows
+
+
+def slope(x: list[float], y: list[float]) -> float:
+    """Of a line through the logarithms."""
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
+
+
+def slopes(*, small: bool) -> list[dict[str, Any]]:
+    """Log-log slopes of the error against what is varied, beside those of theory."""
+    x_nD = uniform(100 if small else 500, 4)
+    base: dict[str, Any] = {"neurons": 500, "steps": 100, "sigma": 0.02}
+    cases = [
+        ("poisson", "neurons", (100, 300, 1000), -0.5),
+        ("poisson", "steps", (30, 100, 300), -0.5),
+        ("poisson", "sigma", (0.02, 0.04, 0.08), 0.5),
+        ("rate", "steps", (30, 100, 300), -1.0),
+    ]
+    rows = []
+    for scheme, varied, values, theory in cases:
+        found = []
+        for value in values:
+            size = {**base, varied: value}
+            if varied == "sigma":  # as many neurons a unit of the range, on a lattice that has wider margins
+                size["neurons"] = round(430 * (1 + 8 * value))
+            codec = sc.SpikeCodec.fit(x_nD, **size, scheme=scheme)
+            found.append(error(codec, x_nD)["rmse"])
+        rows.append({"scheme": scheme, "varied": varied, "theory": theory, "slope": slope(list(values), found)})
+    return rows
+
+
+def robustness(*, small: bool) -> list[dict[str, Any]]:
+    """Error over the bound of the undamaged code, of damaged trains."""
+    x_nD = uniform(16, 16)
+    codec = sc.SpikeCodec.fit(x_nD, neurons=100 if small else 500, steps=100, density=0.05)
+    train, bound_nD = codec.encode(x_nD), codec.bound(x_nD)
+    damages: dict[str, dict[str, Any]] = {
+        "none": {},
+        "10% of neurons dead": {"dead": 0.1},
+        "1 Hz background": {"background": 1.0},
+        "both": {"dead": 0.1, "background": 1.0},
+        "jitter of 2 bins": {"jitter": 2.0},
+    }
+    rows = []
+    for name, damage in damages.items():
+        damaged = sc.perturb(train, **damage)
+        row: dict[str, Any] = {"damage": name}
+        told = {"dead": max(1e-3, damage.get("dead", 0)), "background": damage.get("background", 0.0)}
+        decoded = {
+            "ml": codec.decode(damaged, "ml"),
+            "ml_told": codec.decode(damaged, "ml", **told),
+            "centre_of_mass": codec.decode(damaged, "centre_of_mass"),
+        }
+        for method, decoded_nD in decoded.items():
+            row[method] = float(((decoded_nD - x_nD) / bound_nD).square().mean().sqrt())
+        rows.append(row)
+    return rows
+
+
+def identity(*, small: bool) -> list[dict[str, Any]]:
+    """The input embeddings of all-MiniLM-L6-v2 through spikes of density 5%: all codes tried, the least T of each N."""
+    table_VD = sc.LanguageModel.load("samples:minilm", 0).embeddings_VD
+    reports: list[sc.ReconstructionReport] = []
+
+    def keep(report: sc.ReconstructionReport) -> None:
+        reports.append(report)
+        print(report, flush=True)
+
+    if small:
+        sc.smallest_code(table_VD[2000:3000], neurons=(50,), steps=(1, 10), on_report=keep)
+    else:
+        sc.smallest_code(table_VD, neurons=(20, 50, 100), steps=(1, 2, 3, 5, 10, 20), on_report=keep)
+        sc.smallest_code(table_VD, neurons=(100,), steps=(100,), on_report=keep)
+    return [asdict(report) for report in reports]
+
+
+def growth(*, small: bool) -> list[dict[str, Any]]:
+    """Seconds to encode and to decode against tokens, dimensions, neurons and bins, with log-log slopes."""
+    base = {"tokens": 8, "dim": 64, "neurons": 500, "steps": 128}
+    factors = (1, 2) if small else (1, 2, 4, 8)
+    rows = []
+    for varied in base:
+        measured = []
+        for factor in factors:
+            size = {**base, varied: base[varied] * factor}
+            x_nD = uniform(size["tokens"], size["dim"])
+            codec = sc.SpikeCodec.fit(x_nD, neurons=size["neurons"], steps=size["steps"], density=0.05)
+            train = codec.encode(x_nD)
+            work = {"encode": lambda c=codec, x=x_nD: c.encode(x), "decode": lambda c=codec, t=train: c.decode(t)}
+            times = interleaved(work, repeats=1 if small else 3)
+            measured.append({name: figures["min_s"] for name, figures in times.items()})
+        values = [base[varied] * factor for factor in factors]
+        row: dict[str, Any] = {"varied": varied, "values": values}
+        for name in ("encode", "decode"):
+            seconds = [entry[name] for entry in measured]
+            row |= {f"{name}_s": seconds, f"{name}_slope": slope([float(v) for v in values], seconds)}
+        rows.append(row)
+    return rows
+
+
+def main() -> None:
+    """Run all parts and write `results/spikecode.json`."""
+    options = arguments(__doc__ or "")
+    figures: dict[str, Any] = {}
+    for part in (speed, errors, slopes, robustness, growth, identity):
+        start = time.perf_counter()
+        figures[part.__name__] = part(small=options.small)
+        print(f"{part.__name__}: {time.perf_counter() - start:.0f} s", figures[part.__name__], flush=True)
+    write_results("spikecode", figures, options)
+
+
+if __name__ == "__main__":
+    main()
