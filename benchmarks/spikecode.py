@@ -16,6 +16,8 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -56,24 +58,30 @@ def peak_mib(work: Callable[[], object]) -> float | None:
     return (kib("VmHWM") - before) / 1024
 
 
+def others(p_DN: Tensor, steps: int) -> dict[str, Callable[[], object]]:
+    """Encoders of other libraries; those of the group `bench` that are installed."""
+    found: dict[str, Callable[[], object]] = {}
+    if find_spec("snntorch"):
+        spikegen = import_module("snntorch.spikegen")
+        found["snntorch.spikegen.rate"] = lambda: spikegen.rate(p_DN, num_steps=steps)
+    if find_spec("spikingjelly"):
+        jelly = import_module("spikingjelly.activation_based.encoding").PoissonEncoder()
+        found["spikingjelly PoissonEncoder"] = lambda: torch.stack([jelly(p_DN) for _ in range(steps)])
+    return found
+
+
 def speed(*, small: bool) -> dict[str, Any]:
     """One token at the density of 5%: `SpikeCodec` beside encoders that draw every bin, from rates that are given."""
-    from snntorch import spikegen
-    from spikingjelly.activation_based.encoding import PoissonEncoder
-
     size = SMALL_TOKEN if small else TOKEN
     dim, neurons, steps = size["dim"], size["neurons"], size["steps"]
     x_nD = uniform(64, dim)
     codec = sc.SpikeCodec.fit(x_nD, neurons=neurons, steps=steps, density=0.05)
     p_DN = (codec.population.rates(x_nD[1].double()) * codec.dt / 1000).float()
-    jelly = PoissonEncoder()
-    spikegen_steps: dict[str, Any] = {"num_steps": steps}
     work: dict[str, Callable[[], object]] = {
         "spikecode, spikes": lambda: codec.encode(x_nD[1:2]),
         "spikecode, counts": lambda: codec.encode_counts(x_nD[1:2]),
         "torch.bernoulli": lambda: torch.bernoulli(p_DN.expand(steps, -1, -1)),
-        "snntorch.spikegen.rate": lambda: spikegen.rate(p_DN, **spikegen_steps),
-        "spikingjelly PoissonEncoder": lambda: torch.stack([jelly(p_DN) for _ in range(steps)]),
+        **others(p_DN, steps),
     }
     memory = {name: peak_mib(function) for name, function in work.items()}
     memory["spikecode, 32 tokens streamed"] = peak_mib(lambda: [len(part) for part in codec.encode_stream(x_nD[:32])])
