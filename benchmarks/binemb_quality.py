@@ -168,9 +168,10 @@ def cranfield_part(save: Save, *, small: bool) -> None:
                 part = make(everything, bits, seed)
                 found = binemb.evaluate_retrieval(part[: len(q)], part[len(q) : len(q) + len(d)], gains)
                 results[f"{name}, Hamming"].append(found)
-        corpus = torch.cat([d, f])
-        products = peers.product_decoded(corpus, peers.product_sizes(corpus, bits // 8), range(seeds))
-        results["PQ, decoded"] = [binemb.evaluate_retrieval(q, product[: len(d)], gains) for product in products]
+        if bits <= ALONE:
+            corpus = torch.cat([d, f])
+            products = peers.product_decoded(corpus, peers.product_sizes(corpus, bits // 8), range(seeds))
+            results["PQ, decoded"] = [binemb.evaluate_retrieval(q, product[: len(d)], gains) for product in products]
         scored = {name: _retrieval(name, bits // 8, found) for name, found in results.items()}
         for name in ("random rotations, Hamming", "ITQ, Hamming"):
             better = binemb.paired_bootstrap(results["binemb, Hamming"], results[name], resamples=1000)

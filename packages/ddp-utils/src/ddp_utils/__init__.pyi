@@ -27,6 +27,7 @@ from .metrics import MetricsLog, WeightedMeans, read_metrics
 from .precision import Precision, PrecisionName
 from .progress_bar import progress
 from .random_state import capture_random_state, restore_random_state
+from .row_threads import over_rows
 from .run_folder import RunFolderInUseError, environment, lock_run_folder, write_environment
 from .sampler import DistributedBatchSampler
 from .seed import keyed_generator, keyed_numpy_generator, seed_everything
@@ -82,6 +83,7 @@ __all__ = [
     "lock_run_folder",
     "mean_losses",
     "memory_report",
+    "over_rows",
     "process_group",
     "progress",
     "raise_together",

@@ -68,7 +68,7 @@ class LanguageModel:
         try:
             tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=local)
             model = AutoModel.from_pretrained(place, local_files_only=local, dtype=torch.float32).eval()
-        except Exception as error:
+        except Exception as error:  # tokenizers raises no narrower one
             first = next(iter(str(error).splitlines()), type(error).__name__)
             raise TextModelError(
                 f"TextSpikeEncoder: {name!r} is no model that transformers can load: {first}; give a folder with "

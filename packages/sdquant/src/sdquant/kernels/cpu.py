@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import torch
+from ddp_utils import row_threads
 from torch import Tensor
 
 with warnings.catch_warnings():
@@ -30,7 +30,6 @@ _TILE_STEPS = 64
 _RING_STEPS = 32  # a power of two beyond the largest lag, 25
 _TILE_ELEMENTS = 4096  # rows of a tile stay in the first-level cache between passes
 _ELEMENTS_WORTH_A_THREAD = 1 << 16
-_READY: set[tuple[Any, ...]] = set()
 
 
 def _jit(function: Callable[..., None]) -> Any:
@@ -156,29 +155,9 @@ def _fwht_rows(x_ND, blocks, scales, out_ND, first, last):
             start += size
 
 
-def _compile_before_threads(compiled: Any, arguments: tuple[Any, ...]) -> None:
-    """Compile for these argument types, once: what the compiler warns about concerns no user."""
-    key = (compiled, *(getattr(argument, "dtype", type(argument)) for argument in arguments))
-    if key not in _READY:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compiled(*arguments, 0, 0)
-        _READY.add(key)
-
-
 def over_rows(compiled: Any, arguments: tuple[Any, ...], n_rows: int, n_elements: int) -> None:
     """Run compiled(*arguments, first, last) over all rows, in as many threads as the work is worth."""
-    _compile_before_threads(compiled, arguments)
-    n_threads = min(torch.get_num_threads(), n_rows, 1 + n_elements // _ELEMENTS_WORTH_A_THREAD)
-    if n_threads <= 1:
-        compiled(*arguments, 0, n_rows)
-        return
-    edges = np.linspace(0, n_rows, n_threads + 1).astype(int).tolist()
-    with ThreadPoolExecutor(n_threads - 1) as pool:
-        others = [pool.submit(compiled, *arguments, edges[k], edges[k + 1]) for k in range(1, n_threads)]
-        compiled(*arguments, edges[0], edges[1])
-        for other in others:
-            other.result()
+    row_threads.over_rows(compiled, arguments, n_rows, n_elements // _ELEMENTS_WORTH_A_THREAD)
 
 
 def sigma_delta(

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import torch
+from ddp_utils import row_threads
 from torch import Tensor
 
 from spikecode.kernels.plan import Plan, Rows
@@ -33,7 +33,6 @@ _ZERO, _UNIT, _ONE, _LOW, _ALL = _U(0), _U(1), _U(1 << 32), _U((1 << 32) - 1), _
 _NEURON, _WORD = _U(NEURON_BITS), _U(WORD_BITS)
 _EQUILIBRIUM_WORD = _U((1 << (NEURON_BITS - WORD_BITS)) - 1)
 _NEURONS_WORTH_A_THREAD = 1 << 14
-_READY: set[tuple[Any, ...]] = set()
 
 
 def jit(function: Callable[..., Any]) -> Any:
@@ -240,29 +239,9 @@ def _generate_rows(
                         words_RWK[row, w, k] = train_K[k]
 
 
-def _compile_before_threads(compiled: Any, arguments: tuple[Any, ...]) -> None:
-    """Compile for these argument types, once: what the compiler warns about concerns no user."""
-    key = (compiled, *(getattr(argument, "dtype", type(argument)) for argument in arguments))
-    if key not in _READY:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compiled(*arguments, 0, 0)
-        _READY.add(key)
-
-
 def over_rows(compiled: Any, arguments: tuple[Any, ...], n_rows: int, n_neurons: int) -> None:
     """Run compiled(*arguments, first, last) over all rows, in as many threads as the work is worth."""
-    _compile_before_threads(compiled, arguments)
-    n_threads = min(torch.get_num_threads(), n_rows, 1 + n_neurons // _NEURONS_WORTH_A_THREAD)
-    if n_threads <= 1:
-        compiled(*arguments, 0, n_rows)
-        return
-    edges = np.linspace(0, n_rows, n_threads + 1).astype(int).tolist()
-    with ThreadPoolExecutor(n_threads - 1) as pool:
-        others = [pool.submit(compiled, *arguments, edges[k], edges[k + 1]) for k in range(1, n_threads)]
-        compiled(*arguments, edges[0], edges[1])
-        for other in others:
-            other.result()
+    row_threads.over_rows(compiled, arguments, n_rows, n_neurons // _NEURONS_WORTH_A_THREAD)
 
 
 def generate(rows: Rows, plan: Plan, *, words: bool, statistic: bool) -> tuple[Tensor | None, Tensor | None]:

@@ -5,6 +5,7 @@ Shapes: Z entries of a tuning table, T bins.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -29,7 +30,7 @@ class Moments:
 
 
 @dataclass(frozen=True)
-class Scheme:
+class Scheme(ABC):
     """A coding scheme. Its statistic of a train is what the decoders use; a silent neuron has statistic 0."""
 
     name: ClassVar[str]
@@ -38,6 +39,7 @@ class Scheme:
     linear: ClassVar[bool]  # the mean of the statistic is proportional to the rate: averages of it make sense
     shiftable: ClassVar[bool]  # a shift in time leaves the statistic as it is and no bin is silent by itself
 
+    @abstractmethod
     def check(self, population: Population, steps: int, refractory: int) -> None:
         """Refuse a combination that the scheme cannot make.
 
@@ -49,23 +51,22 @@ class Scheme:
         Raises:
             ValueError: the combination is not possible.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def drive(self, p_Z: Tensor, steps: int, refractory: int) -> Tensor:
         """What the kernel gets for each entry, in units of 2^-32: float64 before scaling, (Z,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def moments(self, p_Z: Tensor, steps: int, refractory: int) -> Moments:
         """Moments of the statistic at each entry."""
-        raise NotImplementedError
 
     def mean_spikes(self, p_Z: Tensor, steps: int, refractory: int) -> Tensor:
         """Expected number of spikes of a neuron in T bins at each entry, float64, (Z,)."""
         return self.moments(p_Z, steps, refractory).mean_Z
 
+    @abstractmethod
     def parameters(self, steps: int, refractory: int) -> tuple[int, int, int]:
         """For the kernel: bins that separate spikes, cycles, bins of a cycle."""
-        raise NotImplementedError
 
     def facts(self) -> dict[str, Any]:
         """Name and parameters, as JSON takes them."""
