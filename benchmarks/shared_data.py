@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 from pathlib import Path
 
 import numpy as np
@@ -19,3 +20,43 @@ def glove(limit: int) -> WordVectors:
     name = GLOVE.name.replace(".f16.npy", ".vocab.txt")
     words = GLOVE.with_name(name).read_text(encoding="utf-8").split("\n")[:limit]
     return WordVectors(words, torch.from_numpy(np.load(GLOVE, mmap_mode="r")[:limit].astype(np.float32)), "GloVe 100-d")
+
+
+TEXT = DATA / "text" / "english_ccby_pd.txt.xz"
+_LABELLED = {  # first line and number of lines of the labelled blocks of that text, and the label
+    "polarity": [("simplistic , silly and tedious .", 5331, 0), ("the rock is destined to be the 21st", 5331, 1)],
+    "subjectivity": [("the movie begins in the past where", 5000, 0), ("smart and alert , thirteen con", 5000, 1)],
+}
+
+
+def english() -> str:
+    """14.7 MB of English where it is there, else the news that come with gensim."""
+    if TEXT.exists():
+        return lzma.decompress(TEXT.read_bytes()).decode()
+    from gensim.test.utils import datapath
+
+    return Path(datapath("lee_background.cor")).read_text(encoding="utf-8")
+
+
+def split_text(text: str, *, lines: int = 100, every: int = 50) -> tuple[str, str]:
+    """Text to train on and to validate on: one block of lines in so many."""
+    rows = text.splitlines(keepends=True)
+    blocks = ["".join(rows[i : i + lines]) for i in range(0, len(rows), lines)]
+    held_out = [block for i, block in enumerate(blocks) if i % every == every // 2]
+    return "".join(block for i, block in enumerate(blocks) if i % every != every // 2), "".join(held_out)
+
+
+def labelled_sentences(name: str) -> tuple[list[str], list[int]]:
+    """Sentences and labels of "polarity" (negative, positive) or "subjectivity" (objective, subjective).
+
+    References:
+        Pang, Lee (2004), ACL, and (2005), ACL: the subjectivity and sentence polarity sets.
+    """
+    rows = english().split("\n")
+    texts: list[str] = []
+    labels: list[int] = []
+    for first, count, label in _LABELLED[name]:
+        start = max(i for i, row in enumerate(rows) if row.startswith(first))  # the other set quotes some, before
+        texts += [row.strip() for row in rows[start : start + count]]
+        labels += [label] * count
+    return texts, labels

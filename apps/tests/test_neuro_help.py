@@ -33,7 +33,8 @@ def test_every_command_has_help(neuro, command):
 def test_all_commands_are_there():
     verbs = {"fit", "train", "encode", "decode", "index", "search", "eval", "info"}
     assert {("quickstart",), ("env",), *(("embed", verb) for verb in verbs)} <= set(COMMANDS)
-    assert {("spike", verb) for verb in ("encode", "decode", "eval")} <= set(COMMANDS)
+    assert {("spike", verb) for verb in ("encode", "decode", "train", "generate", "eval")} <= set(COMMANDS)
+    assert {("data", verb) for verb in ("tokenize", "info")} <= set(COMMANDS)
 
 
 def test_help_is_fast():
@@ -87,6 +88,10 @@ def test_env(neuro):
         (["embed", "fit", "--held-out", "-1"], "--held-out"),
         (["embed", "decode", "--codes", "c", "--out", "v.npy"], "--model"),
         (["embed", "train", "--limit", "-1"], "--limit"),
+        (["spike", "generate", "--model", "run", "--temperature", "-1"], "--temperature"),
+        (["spike", "train", "--steps", "0"], "--steps"),
+        (["data", "tokenize", "a.txt", "--documents", "page"], "--documents"),
+        (["data", "info"], "folder"),
         (["embed", "train", "--limit", "many"], "--limit"),
         (["embed", "search", "--model", "run"], "--query"),
         (["embed", "search", "--query", "paris"], "--model"),

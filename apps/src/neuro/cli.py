@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from neuro import embed_commands, environment_command, quickstart_command, spike_commands
+from neuro import data_commands, embed_commands, environment_command, quickstart_command, spike_commands
 from neuro.options import print_version
 
 app = typer.Typer(
     name="neuro",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Neuromorphic representation of language: compress, search and judge embeddings.",
+    help="Neuromorphic representation of language: embeddings compressed and searched, spiking language models.",
     epilog="Exit codes: 0 done, 1 failed, 2 bad usage or input, 75 stopped by a signal and resumable.",
 )
 
@@ -32,4 +32,5 @@ def neuro(
 app.command("quickstart")(quickstart_command.quickstart)
 app.add_typer(embed_commands.app, name="embed")
 app.add_typer(spike_commands.app, name="spike")
+app.add_typer(data_commands.app, name="data")
 app.command("env")(environment_command.env)

@@ -19,7 +19,7 @@ from neuro.output import check_writable
 RUNS = Path("runs")
 CONFIG, MODEL, CODES, REPORT = "config.toml", "model.safetensors", "codes.safetensors", "report.html"
 CODEC = "codec.sdq"
-TRAINED = ("vectors.", "bits", "seed", "train.")  # settings that what was trained depends on
+TRAINED = ("vectors.", "bits", "seed", "train.", "data.", "kind", "model.")  # settings that what was trained depends on
 log = logging.getLogger("neuro")
 
 
@@ -111,7 +111,7 @@ def _holds_work(folder: Path) -> bool:
     """True if there is anything but the beginning of a run that failed before it had trained."""
     if not folder.is_dir():
         return False
-    beginning = {CONFIG, "env.json", ".lock", "metrics.jsonl"}
+    beginning = {CONFIG, "env.json", ".lock", "metrics.jsonl", "tokens"}
     names = (path.name for path in folder.iterdir())
     return any(name not in beginning and not name.startswith(TEMPORARY_PREFIX) for name in names)
 

@@ -1,4 +1,4 @@
-"""`neuro spike`: vectors and texts as spike trains, back again, and judged beside other codes."""
+"""`neuro spike`: vectors and texts as spike trains and back; spiking language models; both judged."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from neuro import spike_eval_command
+from neuro import spike_eval_command, spike_train_commands
 from neuro.options import ConfigFile, Device, DryRun, Json, Limit, Quiet, Seed, Settings, Vectors
 
-app = typer.Typer(no_args_is_help=True, help="Embeddings and texts as spike trains.")
+app = typer.Typer(no_args_is_help=True, help="Embeddings and texts as spike trains; spiking language models.")
 Method = Annotated[
     Literal["ml", "centre_of_mass"], typer.Option(help="Decoder: maximum likelihood, or centre of mass.")
 ]
@@ -132,4 +132,6 @@ def _show(settings: Any, plan: str, *, as_json: bool) -> None:
     print_json({"settings": asdict(settings), "plan": plan}) if as_json else say(f"{to_toml(settings)}\n# {plan}")
 
 
+app.command()(spike_train_commands.train)
+app.command()(spike_train_commands.generate)
 app.command(name="eval")(spike_eval_command.evaluate)

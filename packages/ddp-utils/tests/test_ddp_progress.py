@@ -31,6 +31,16 @@ def test_lines_come_at_intervals(capsys: pytest.CaptureFixture[str], monkeypatch
     assert "1.0/s, 95 s left" in lines[0]
 
 
+def test_nobody_knows_how_many(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    with progress("tokenizing", None, unit="tokens") as bar:
+        for _ in range(12):
+            now[0] += 1.0
+            bar.advance(2)
+    assert capsys.readouterr().err == "tokenizing: 10 tokens, 2.0/s\ntokenizing: 20 tokens, 2.0/s\n"
+
+
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with progress("training", 3, quiet=True) as bar:
         bar.advance(3)

@@ -21,7 +21,7 @@ class _RankFilter(logging.Filter):
 
 
 def setup_logging(*, quiet: bool = False, level: int = logging.INFO) -> None:
-    """Send the `ddp_utils`, `binemb`, `sdquant` and `neuro` loggers' records to stderr.
+    """Send the records of the loggers of `ddp_utils`, of the libraries over it and of `neuro` to stderr.
 
     On a terminal with colours, in a pipe as plain lines. Calling it again replaces the handler.
 
@@ -36,7 +36,7 @@ def setup_logging(*, quiet: bool = False, level: int = logging.INFO) -> None:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     handler.addFilter(_RankFilter())
-    for name in ("ddp_utils", "sdquant", "binemb", "spikecode", "neuro"):
+    for name in ("ddp_utils", "sdquant", "binemb", "spikecode", "spikeformer", "neuro"):
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
         logger.setLevel(logging.WARNING if quiet else level)

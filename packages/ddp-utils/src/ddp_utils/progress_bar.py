@@ -20,14 +20,16 @@ class ProgressBar:
 
     Args:
         description: what is being done.
-        total: how many units there are.
+        total: how many units there are; None where nobody knows.
         unit: what one is called, for example "steps".
         done: how many were done before (a resumed run).
         bar: the rich bar to drive, or None for plain lines.
         shown: False for a bar that nobody sees.
     """
 
-    def __init__(self, description: str, total: int, unit: str, done: int, bar: Progress | None, shown: bool) -> None:
+    def __init__(
+        self, description: str, total: int | None, unit: str, done: int, bar: Progress | None, shown: bool
+    ) -> None:
         self._description, self._total, self._unit = description, total, unit
         self._done = self._first = done
         self._bar, self._shown = bar, shown
@@ -45,27 +47,30 @@ class ProgressBar:
         if not self._shown:
             return
         now = time.monotonic()
+        whole = self._total is not None and self._done >= self._total
         rate = (self._done - self._first) / max(now - self._start, 1e-9)
         text = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._done, rate=f"{rate:,.1f} {self._unit}/s", figures=text)
-        elif now - self._last_line >= SECONDS_BETWEEN_LINES or self._done >= self._total:
+        elif now - self._last_line >= SECONDS_BETWEEN_LINES or whole:
             self._last_line = now
-            left = (self._total - self._done) / max(rate, 1e-9)
-            counted = f"{self._done}/{self._total} {self._unit}, {rate:,.1f}/s, {left:.0f} s left"
+            counted = f"{self._done} {self._unit}, {rate:,.1f}/s"
+            if self._total is not None:
+                left = (self._total - self._done) / max(rate, 1e-9)
+                counted = f"{self._done}/{self._total} {self._unit}, {rate:,.1f}/s, {left:.0f} s left"
             sys.stderr.write(f"{self._description}: {counted}  {text}".rstrip() + "\n")
             sys.stderr.flush()
 
 
 @contextlib.contextmanager
 def progress(
-    description: str, total: int, *, unit: str = "steps", done: int = 0, quiet: bool = False
+    description: str, total: int | None, *, unit: str = "steps", done: int = 0, quiet: bool = False
 ) -> Iterator[ProgressBar]:
     """Show how far a loop is, with its rate and the time left.
 
     Args:
         description: what is being done.
-        total: how many units there are.
+        total: how many units there are; None where nobody knows.
         unit: what one is called.
         done: how many were done before this call (a resumed run).
         quiet: show nothing.

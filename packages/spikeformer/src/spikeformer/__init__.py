@@ -1,1 +1,5 @@
 """Transformer with phase-shifted spiking self-attention and working memory."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

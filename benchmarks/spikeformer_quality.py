@@ -1,0 +1,196 @@
+"""What spiking language models learn beside their dense twins: text, recall, classes of sentences, embeddings.
+
+uv run --group bench python benchmarks/spikeformer_quality.py                    all parts, hours
+uv run --group bench python benchmarks/spikeformer_quality.py --only recall      one part; the others stay as they are
+
+Parts: language (bytes of 14.7 MB of English), ablations (the same, shorter, with one thing changed in each), recall
+(items over 1,000 tokens), classes (subjectivity and polarity of sentences), embeddings (the vocabulary of MiniLM).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).parents[1])  # the scripts have their packages' names: do not find them first
+
+import json
+import re
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import spikeformer as sf
+import torch
+from ddp_utils import keyed_generator, read_metrics
+
+from benchmarks.common import parsed, parser_of, write_results
+from benchmarks.shared_data import english, labelled_sentences, split_text
+
+Save = Callable[[Any], None]
+MODEL = {"vocab_size": 257, "dim": 160, "heads": 5, "layers": 4, "rate_band": (0.02, 0.1)}
+SMALL_MODEL = {"vocab_size": 257, "dim": 32, "heads": 2, "layers": 2, "rate_band": (0.02, 0.1)}
+TRAINING = {"global_batch": 16, "length": 256, "validation_tokens": 100_000}
+UPDATES, SHORT_UPDATES = 2000, 400
+SAMPLE = 400  # bytes that each model writes
+
+
+def texts(*, small: bool) -> tuple[sf.TokenArray, sf.TokenArray]:
+    """Bytes to train on and to validate on."""
+    train, validation = split_text(english()[: 200_000 if small else None])
+    return sf.TokenArray.of_bytes(train), sf.TokenArray.of_bytes(validation)
+
+
+def trained(name: str, updates: int, *, small: bool, dense: bool = False, **changed: Any) -> tuple[Any, dict[str, Any]]:
+    """A model and its figures, with some of its configuration changed."""
+    config = sf.SpikeformerConfig(**{**(SMALL_MODEL if small else MODEL), **changed})
+    model = sf.dense_twin(config) if dense else sf.Spikeformer(config)
+    settings = {**TRAINING, "validation_tokens": 2_000} if small else TRAINING
+    options = sf.LanguageModelConfig(steps=updates, validate_every=max(1, updates // 10), patience=updates, **settings)
+    train, validation = texts(small=small)
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        figures = sf.train_language_model(model, train, validation, options, run_folder=Path(folder))
+        seconds = time.perf_counter() - start
+        curve = [
+            {"step": line["step"], "bits_per_character": line["bits_per_character"]}
+            for line in read_metrics(Path(folder))
+            if "bits_per_character" in line
+        ]
+    row = {
+        "model": name,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "updates": updates,
+        "tokens": updates * options.global_batch * options.length,
+        "seconds": seconds,
+        **figures.to_dict(),
+        "curve": curve,
+    }
+    print(row, flush=True)
+    return model, row
+
+
+def written(model: Any, prompt: str, n: int) -> str:
+    """What a model goes on to write."""
+    tokens = sf.generate(model, list(prompt.encode()), n, temperature=0.8, top_k=40, seed=0)
+    return prompt + bytes(token for token in tokens if token < 256).decode(errors="replace")
+
+
+def language(save: Save, *, small: bool) -> None:
+    """Spiking model and dense twin on the same tokens."""
+    rows, samples = [], {}
+    for name, dense in (("dense twin", True), ("spiking", False)):
+        model, row = trained(name, 4 if small else UPDATES, small=small, dense=dense)
+        if not dense:
+            probe = torch.randint(97, 123, (1, 64), generator=keyed_generator(0, "probe"))
+            row["energy"] = sf.energy_report(model, model(probe)).to_dict()
+        rows.append(row)
+        samples[name] = written(model, "the film ", 20 if small else SAMPLE)
+        save({"rows": rows, "samples": samples})
+
+
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "dense twin": {"dense": True},
+    "spiking, T = 4": {},
+    "without phases": {"phase": False},
+    "without memory": {"memory": False, "segment": 64},
+    "coincidence": {"attention": "coincidence", "context": 256},
+    "softmax": {"attention": "softmax", "context": 256},
+    "T = 1": {"steps": 1},
+    "T = 2": {"steps": 2},
+    "T = 8": {"steps": 8},
+}
+
+
+def ablations(save: Save, *, small: bool) -> None:
+    """Short runs with one thing changed in each."""
+    rows = []
+    for name, changed in list(ABLATIONS.items())[: 4 if small else None]:
+        rows.append(trained(name, 3 if small else SHORT_UPDATES, small=small, **changed)[1])
+        save({"rows": rows})
+
+
+def recall(save: Save, *, small: bool) -> None:
+    """Items shown before 1,000 other tokens, with and without working memory."""
+    task = sf.RecallTask(items=2, distractors=16) if small else sf.RecallTask(items=4, distractors=1000)
+    rows = []
+    for name, changed in (("with memory", {}), ("without memory", {"memory": False, "segment": 64})):
+        config = sf.SpikeformerConfig(vocab_size=task.vocab_size, dim=64, heads=4, layers=2, **changed)
+        start = time.perf_counter()
+        figures = sf.train_recall(sf.Spikeformer(config), task, steps=4 if small else 800, judged=16 if small else 256)
+        rows.append({"model": name, "distractors": task.distractors, **figures.to_dict()})
+        rows[-1]["seconds"] = time.perf_counter() - start
+        print(rows[-1], flush=True)
+        save({"rows": rows})
+
+
+def classes(save: Save, *, small: bool) -> None:
+    """Sentences by their words, nine tenths to train on; spiking and dense, from scratch."""
+    rows = []
+    for name in ("subjectivity", "polarity"):
+        sentences, labels = labelled_sentences(name)
+        order = torch.randperm(len(sentences), generator=keyed_generator(0, name)).tolist()[: 60 if small else None]
+        cut = len(order) // 10
+        words = [re.findall(r"\S+", sentence) for sentence in sentences]
+        counts = Counter(word for row in order[cut:] for word in words[row])
+        known = {word: i + 2 for i, (word, count) in enumerate(counts.most_common(10_000)) if count > 1}
+        tokens = [[known.get(word, 1) for word in sentence] for sentence in words]
+        test, train = order[:cut], order[cut:]
+        for kind, dense in (("spiking", False), ("dense twin", True)):
+            config = sf.SpikeformerConfig(vocab_size=len(known) + 2, dim=64, heads=2, layers=1, rate_band=(0.02, 0.1))
+            model = sf.TextClassifier(config, 2, dense=dense)
+            start = time.perf_counter()
+            sf.train_classifier(model, [tokens[i] for i in train], [labels[i] for i in train], epochs=1 if small else 4)
+            accuracy = sf.classifier_accuracy(model, [tokens[i] for i in test], [labels[i] for i in test])
+            half = 1.96 * (accuracy * (1 - accuracy) / cut) ** 0.5
+            rows.append({"set": name, "model": kind, "accuracy": accuracy, "half_interval": half, "judged": cut})
+            rows[-1]["seconds"] = time.perf_counter() - start
+            print(rows[-1], flush=True)
+            save({"rows": rows})
+
+
+def embeddings(save: Save, *, small: bool) -> None:
+    """Input embeddings of MiniLM into spikes of LIF neurons and out again by least squares."""
+    import spikecode as sc
+
+    table_VE = sc.LanguageModel.load("samples:minilm", 0).embeddings_VD[: 2000 if small else None]
+    rows = []
+    for neurons, steps in ((256, 4),) if small else ((768, 4), (1536, 4), (1536, 8), (3072, 8)):
+        encoder = sf.LIFEncoder(table_VE.shape[1], neurons, steps)
+        encoder.calibrate(table_VE)
+        head = sf.ReconstructionHead(neurons, table_VE.shape[1], steps)
+        with torch.no_grad():
+            spikes_TVC = encoder(table_VE)
+            head.fit(spikes_TVC, table_VE)
+            found = sf.vocabulary_identity(head(spikes_TVC), table_VE)
+        rate = float(spikes_TVC.mean())
+        rows.append({"neurons": neurons, "steps": steps, "rate": rate, "entries": len(table_VE), **found.to_dict()})
+        print(rows[-1], flush=True)
+        save({"rows": rows})
+
+
+PARTS = {"language": language, "ablations": ablations, "recall": recall, "classes": classes, "embeddings": embeddings}
+
+
+def main() -> None:
+    """Run the parts asked for and write `results/spikeformer_quality.json`."""
+    parser = parser_of(__doc__ or "")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts to run, with commas between")
+    options = parsed(parser)
+    before = options.out / "spikeformer_quality.json"
+    figures = json.loads(before.read_text(encoding="utf-8")) if before.exists() else {}
+    for name in options.only.split(","):
+        if name not in PARTS:
+            parser.error(f"--only: no part {name!r}; there are {', '.join(PARTS)}")
+
+        def save(found: Any, name: str = name) -> None:
+            figures[name] = found
+            write_results("spikeformer_quality", figures, options)
+
+        PARTS[name](save, small=options.small)
+
+
+if __name__ == "__main__":
+    main()
