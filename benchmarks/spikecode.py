@@ -198,7 +198,7 @@ def identity(*, small: bool) -> list[dict[str, Any]]:
         sc.smallest_code(table_VD[2000:3000], neurons=(50,), steps=(1, 10), on_report=keep)
     else:
         sc.smallest_code(table_VD, neurons=(20, 50, 100), steps=(1, 2, 3, 5, 10, 20), on_report=keep)
-        sc.smallest_code(table_VD, neurons=(100,), steps=(100,), on_report=keep)
+        sc.smallest_code(table_VD, neurons=(100, 2500), steps=(100,), on_report=keep)
     return [asdict(report) for report in reports]
 
 
