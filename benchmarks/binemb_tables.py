@@ -71,29 +71,38 @@ def preset(results: dict[str, Any]) -> str:
 
 
 def search(results: dict[str, Any]) -> str:
-    """Queries a second."""
+    """Every kind of index beside raw faiss."""
     rows = [
         [
+            row["kind"],
             str(row["bits"]),
             f"{row['codes']:,}",
-            f"{row['binemb_queries_per_s']:,.0f}",
-            f"{row['faiss_queries_per_s']:,.0f}",
+            f"{row['fill_s']:.1f} / {row['faiss_fill_s']:.1f}",
+            f"{row['save_s']:.2f}",
+            f"{row['map_s']:.2f}",
+            f"{row['file_mib']:.0f}",
+            f"{row['binemb_queries_per_s']:,.0f} / {row['faiss_queries_per_s']:,.0f}",
             f"{row['ratio']:.2f}",
+            f"{row['recall']:.3f} / {row['faiss_recall']:.3f}",
         ]
         for row in results["search"]
     ]
-    return markdown(["bits", "codes", "BinaryIndex, queries/s", "raw faiss, queries/s", "ratio"], rows)
+    columns = ["kind", "bits", "codes", "fill / faiss, s", "save, s", "map, s", "file, MiB"]
+    return markdown([*columns, "queries/s / faiss", "ratio", "recall@10 / faiss"], rows)
 
 
 def growth(results: dict[str, Any]) -> str:
-    """Seconds of each stage."""
+    """Seconds of each stage, and log-log slopes."""
+    stages = ("load_s", "train_s", "encode_s", "analogy_s")
     rows = [
         [
             f"{row['words']:,}",
-            *(f"{row[name]:.1f}" for name in ("load_s", "train_s", "encode_s", "analogy_s")),
+            *(f"{row[name]:.1f}" for name in stages),
             f"{row['analogy_questions']:,}",
             f"{row['peak_mib']:,.0f}",
         ]
         for row in results["growth"]
     ]
-    return markdown(["words", "load, s", "train, s", "encode, s", "analogies, s", "questions", "peak MiB so far"], rows)
+    slopes = results["slopes"]
+    rows.append(["slope", *(f"{slopes[name]:.2f}" for name in stages), "", f"{slopes['peak_mib']:.2f}"])
+    return markdown(["words", "load, s", "train, s", "encode, s", "analogies, s", "questions", "peak MiB"], rows)

@@ -51,11 +51,17 @@ def slopes(results: dict[str, Any]) -> str:
 
 def robustness(results: dict[str, Any]) -> str:
     """Error of damaged trains over the bound of whole ones."""
+    methods = {
+        "ml": "ML",
+        "ml_nothing_lost": "ML, `lost=0`",
+        "ml_told": "ML that is told",
+        "centre_of_mass": "centre of mass",
+    }
     rows = [
-        [row["damage"], f"{row['ml']:.3f}", f"{row['ml_told']:.3f}", f"{row['centre_of_mass']:.3f}"]
+        [row["damage"], f"{row['max_rate']:,.0f}", *(f"{row[name]:.3f}" for name in methods)]
         for row in results["robustness"]
     ]
-    return markdown(["damage", "ML", "ML that is told", "centre of mass"], rows)
+    return markdown(["damage", "peak, Hz", *methods.values()], rows)
 
 
 def identity(results: dict[str, Any]) -> str:

@@ -82,8 +82,9 @@ def speed(*, small: bool) -> dict[str, Any]:
         "torch.bernoulli": lambda: torch.bernoulli(p_DN.expand(steps, -1, -1)),
     }
     peers = others(p_DN, steps)
-    memory = {name: peak_mib(function) for name, function in {**work, **peers}.items()}
-    memory["spikecode, 32 tokens streamed"] = peak_mib(lambda: [len(part) for part in codec.encode_stream(x_nD[:32])])
+    # Ours first: what the peers free and the allocator keeps would be counted as the next one's.
+    memory = {"spikecode, 32 tokens streamed": peak_mib(lambda: [len(part) for part in codec.encode_stream(x_nD[:32])])}
+    memory |= {name: peak_mib(function) for name, function in {**work, **peers}.items()}
     repeats = 2 if small else 9
     # Peers apart: the gigabytes that they fill and free would cost whatever comes next its first writes.
     times = interleaved(work, repeats=repeats) | interleaved(peers, repeats=repeats)
@@ -157,8 +158,6 @@ def slopes(*, small: bool) -> list[dict[str, Any]]:
 def robustness(*, small: bool) -> list[dict[str, Any]]:
     """Error over the bound of the undamaged code, of damaged trains."""
     x_nD = uniform(16 if small else 64, 16 if small else 64)
-    codec = sc.SpikeCodec.fit(x_nD, neurons=100 if small else 500, steps=100, density=0.05)
-    train, bound_nD = codec.encode(x_nD), codec.bound(x_nD)
     damages: dict[str, dict[str, Any]] = {
         "none": {},
         "10% of neurons dead": {"dead": 0.1},
@@ -167,19 +166,22 @@ def robustness(*, small: bool) -> list[dict[str, Any]]:
         "jitter of 2 bins": {"jitter": 2.0},
     }
     rows = []
-    for name, damage in damages.items():
-        damaged = sc.perturb(train, **damage)
-        row: dict[str, Any] = {"damage": name}
-        told = {"dead": max(1e-3, damage.get("dead", 0)), "background": damage.get("background", 0.0)}
-        told["lost"] = 0.02 if "jitter" in damage else 0.0
-        decoded = {
-            "ml": codec.decode(damaged, "ml"),
-            "ml_told": codec.decode(damaged, "ml", **told),
-            "centre_of_mass": codec.decode(damaged, "centre_of_mass"),
-        }
-        for method, decoded_nD in decoded.items():
-            row[method] = float(((decoded_nD - x_nD) / bound_nD).square().mean().sqrt())
-        rows.append(row)
+    for max_rate in (1000.0, 500.0):
+        codec = sc.SpikeCodec.fit(x_nD, neurons=100 if small else 500, steps=100, density=0.05, max_rate=max_rate)
+        train, bound_nD = codec.encode(x_nD), codec.bound(x_nD)
+        for name, damage in damages.items():
+            damaged = sc.perturb(train, **damage)
+            row: dict[str, Any] = {"damage": name, "max_rate": max_rate}
+            told = {"dead": max(1e-3, damage.get("dead", 0)), "background": damage.get("background", 0.0)}
+            decoded = {
+                "ml": codec.decode(damaged, "ml"),
+                "ml_nothing_lost": codec.decode(damaged, "ml", lost=0.0),
+                "ml_told": codec.decode(damaged, "ml", **told, lost=0.02 if "jitter" in damage else 0.0),
+                "centre_of_mass": codec.decode(damaged, "centre_of_mass"),
+            }
+            for method, decoded_nD in decoded.items():
+                row[method] = float(((decoded_nD - x_nD) / bound_nD).square().mean().sqrt())
+            rows.append(row)
     return rows
 
 
@@ -196,7 +198,7 @@ def identity(*, small: bool) -> list[dict[str, Any]]:
         sc.smallest_code(table_VD[2000:3000], neurons=(50,), steps=(1, 10), on_report=keep)
     else:
         sc.smallest_code(table_VD, neurons=(20, 50, 100), steps=(1, 2, 3, 5, 10, 20), on_report=keep)
-        sc.smallest_code(table_VD, neurons=(100,), steps=(100,), on_report=keep)
+        sc.smallest_code(table_VD, neurons=(100, 2500), steps=(100,), on_report=keep)
     return [asdict(report) for report in reports]
 
 

@@ -171,6 +171,9 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "growth": ("binemb", binemb_tables.growth),
     "binary-words": ("binemb_quality", binemb_tables.quality("words")),
     "binary-words-differences": ("binemb_quality", binemb_tables.differences("words")),
+    "binary-minilm": ("binemb_quality", binemb_tables.quality("minilm")),
+    "binary-minilm-differences": ("binemb_quality", binemb_tables.differences("minilm")),
+    "binary-cranfield": ("binemb_quality", binemb_tables.cranfield),
     "binary-preset": ("binemb_quality", binemb_tables.preset),
 }
 

@@ -70,6 +70,10 @@ def test_vectors_come_back(neuro, train_of_words, tmp_path):
     assert decoded.words == given.words
     codec = SpikeCodec.load(f"{train_of_words}.codec")
     assert np.array_equal(decoded.vectors, codec.decode(SpikeTrain.load(train_of_words)))
+    assert neuro("spike", "decode", "--train", train_of_words, "--out", "lost.npy", "--lost", "0.2").code == 0
+    told = codec.decode(SpikeTrain.load(train_of_words), lost=0.2)
+    assert np.array_equal(load_vectors(str(tmp_path / "lost.npy")).vectors, told)
+    assert not np.array_equal(told, decoded.vectors)
     scale = (decoded.vectors - given.vectors).double() / codec.bound(given.vectors)
     assert float(scale.square().mean().sqrt()) < 1.5
 
@@ -172,6 +176,8 @@ def test_bad_input_is_one_line(neuro, tmp_path, arguments, said):
 def test_vectors_need_a_file_to_go_to(neuro, train_of_words):
     refused(neuro("spike", "decode", "--train", train_of_words), "holds vectors", "--out NAME.npy")
     refused(neuro("spike", "decode", "--train", train_of_words, "--out", "v.bin"), "the name says the form")
+    mean = ("--method", "centre_of_mass", "--lost", "0.1")
+    refused(neuro("spike", "decode", "--train", train_of_words, "--out", "v.npy", *mean), "--lost: is for --method ml")
 
 
 def flip(path):

@@ -102,6 +102,9 @@ def decode(
         typer.Option("--out", help="NAME.npy, NAME.safetensors or NAME.txt; texts go to stdout without it."),
     ] = None,
     method: Method = "ml",
+    dead: Annotated[float | None, typer.Option(help="Share of neurons known to be silent.", min=0, max=1)] = None,
+    background: Annotated[float | None, typer.Option(help="Rate of stray spikes, Hz.", min=0)] = None,
+    lost: Annotated[float | None, typer.Option(help="Share of spikes lost, as by jitter.", min=0, max=1)] = None,
     device: Device = None,
     as_json: Json = False,
 ) -> None:
@@ -109,10 +112,15 @@ def decode(
     from ddp_utils import setup_logging
 
     from neuro import spike_encode
+    from neuro.config import ConfigError
     from neuro.output import print_json, say
 
     setup_logging(quiet=True)
-    summary = spike_encode.decode(train, out, method=method, device=device or "auto")
+    known = {"dead": dead, "background": background, "lost": lost}
+    known = {name: value for name, value in known.items() if value is not None}
+    if known and method != "ml":
+        raise ConfigError(f"--{next(iter(known))}: is for --method ml; {method} does not reckon with it")
+    summary = spike_encode.decode(train, out, method=method, device=device or "auto", **known)
     if as_json:
         print_json(summary)
     elif "texts" in summary and out is None:

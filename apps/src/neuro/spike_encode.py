@@ -133,8 +133,17 @@ def _encode_texts(
     return SpikeFile(SpikeTrain.cat(trains), encoder.codec.to("cpu"), [], lengths, model)
 
 
-def decode(path: Path, out: Path | None, *, method: MethodName, device: str) -> dict[str, Any]:
+def decode(
+    path: Path, out: Path | None, *, method: MethodName, device: str, **reckon_with: float | None
+) -> dict[str, Any]:
     """Decode a train file into vectors in a file, or into texts.
+
+    Args:
+        path: the train file.
+        out: where vectors or texts go; None returns texts only.
+        method: the decoder.
+        device: where to compute.
+        reckon_with: "dead", "background" and "lost" of `SpikeCodec.decode`, those that are known.
 
     Raises:
         ConfigError: vectors without a file to go to.
@@ -147,7 +156,7 @@ def decode(path: Path, out: Path | None, *, method: MethodName, device: str) -> 
         encoder.codec = codec
         texts, start = [], 0
         for length in kept.lengths:
-            texts.append(encoder.decode(train[start : start + length], method=method))
+            texts.append(encoder.decode(train[start : start + length], method=method, **reckon_with))
             start += length
         if out is not None:
             check_writable(out)
@@ -157,6 +166,6 @@ def decode(path: Path, out: Path | None, *, method: MethodName, device: str) -> 
         raise ConfigError(f"{path}: holds vectors; name the file they go to with --out NAME.npy")
     check_suffix(out)
     check_writable(out)
-    decoded_nD = codec.decode(train, method=method).cpu()
+    decoded_nD = codec.decode(train, method=method, **reckon_with).cpu()
     files = write_parts(out, kept.words, [decoded_nD])
     return {"train": str(path), "tokens": len(train), "dimensions": decoded_nD.shape[1], "file": str(files[0])}

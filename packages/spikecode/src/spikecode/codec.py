@@ -167,7 +167,7 @@ class SpikeCodec(CodecSettings):
         *,
         dead: float = 1e-3,
         background: float | None = None,
-        lost: float = 0.0,
+        lost: float | None = None,
     ) -> Tensor:
         """Find the vectors of a train.
 
@@ -177,7 +177,9 @@ class SpikeCodec(CodecSettings):
                 or "linear" (least squares).
             dead: share of silent neurons that "ml" and "bayes" reckon with.
             background: rate in Hz of stray spikes that they reckon with.
-            lost: share of the spikes that they reckon to be lost, as jitter loses those that meet in one bin.
+            lost: share of the spikes that they reckon to be lost, as jitter loses those that meet in one bin; None for
+                0.001 where bins are drawn at random (scheme poisson), which costs about 1% where no spike is lost and
+                takes jittered trains from 20 times the bound to 3, and 0 for the other schemes.
 
         Returns:
             Vectors, float32, (n, D).
@@ -194,7 +196,7 @@ class SpikeCodec(CodecSettings):
         *,
         dead: float = 1e-3,
         background: float | None = None,
-        lost: float = 0.0,
+        lost: float | None = None,
     ) -> Tensor:
         """Find the vectors from the statistic of `encode_counts`; arguments, result and errors as for `decode`."""
         from spikecode.decoders.decode import decode_unit

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from spikecode.train import SpikeTrain
 
 _PER_VALUE = 160  # bytes that keys, places and windows of a value take while they are made
-_BLOCKS = 3  # the block being made, the one before that the caller still holds, and room to pack it otherwise
+_BLOCKS = 4  # the block being made, room to pack it otherwise, the one before, held by the caller, and freed pages
 
 
 def tokens_within(codec: SpikeCodec, memory: int) -> int:

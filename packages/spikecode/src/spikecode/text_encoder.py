@@ -148,12 +148,13 @@ class TextSpikeEncoder:
         assert period is not None
         return self.codec.encode(self.embed(text), first_token=number * period)
 
-    def decode_tokens(self, train: SpikeTrain, *, method: Method = "ml") -> list[int]:
+    def decode_tokens(self, train: SpikeTrain, *, method: Method = "ml", **reckon_with: Any) -> list[int]:
         """Vocabulary entries of spikes, in the order that the spikes say.
 
         Args:
             train: rows of one text, in any order; (n, D, N, T).
             method: decoder of `SpikeCodec.decode`.
+            reckon_with: its further arguments: dead, background, lost.
 
         Returns:
             n vocabulary entries.
@@ -173,12 +174,12 @@ class TextSpikeEncoder:
                 f"TextSpikeEncoder: {int(count.max())} tokens at place {place}: these are no rows of one text of up to "
                 f"{self.max_tokens} tokens, or too few spikes to tell places apart"
             )
-        decoded_nD = self.codec.decode(train, method=method)
+        decoded_nD = self.codec.decode(train, method=method, **reckon_with)
         return nearest_rows(decoded_nD[order], self.model.table_VD).tolist()
 
-    def decode(self, train: SpikeTrain, *, method: Method = "ml") -> str:
+    def decode(self, train: SpikeTrain, *, method: Method = "ml", **reckon_with: Any) -> str:
         """The text of spikes; as `written` gives it. Arguments and errors as for `decode_tokens`."""
-        return self.model.text(self.decode_tokens(train, method=method))
+        return self.model.text(self.decode_tokens(train, method=method, **reckon_with))
 
     def written(self, text: str) -> str:
         """A text as its tokens say it: lower case of an uncased tokenizer, spaces around punctuation as is common.

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from spikecode.codec import SpikeCodec
 
 METHODS = ("ml", "bayes", "centre_of_mass", "linear")
+LOST = 0.001  # what the exact likelihood allows for unless told: a bin that must hold a spike may be empty
 _GRID = 65
 _GRID_VALUES = 1 << 21  # of all rows that are integrated at once, about 80 bytes each
 _WIDE = 6.0  # standard errors to each side that the posterior is integrated over
@@ -41,7 +42,7 @@ def decode_unit(
     *,
     dead: float = 1e-3,
     background: float | None = None,
-    lost: float = 0.0,
+    lost: float | None = None,
 ) -> Tensor:
     """Find values in [0, 1], float64, (n, D); see `SpikeCodec.decode`."""
     _check(codec, counts, method)
@@ -62,7 +63,7 @@ def decode_unit(
         codec.refractory,
         dead=dead,
         background=background,
-        lost=lost,
+        lost=(LOST if codec.scheme == "poisson" else 0.0) if lost is None else lost,
     )
     u_R, information_R = kernels.fisher_scoring(values_RW, first_R, start_R.clamp(0, 1), likelihood, lattice)
     u_R = torch.where(total_R > 0, u_R, 0.5)
