@@ -16,11 +16,12 @@ from spikeformer.surrogate import Arctan, FastSigmoid
 BAND = (0.05, 0.2)
 
 
-def test_loss_is_zero_in_the_band_and_one_at_its_worst():
+def test_loss_is_zero_in_the_band_and_the_same_as_far_below_as_above():
     assert rate_loss(torch.tensor([0.05, 0.1, 0.2]), BAND) == 0
-    assert rate_loss(torch.tensor([0.0]), BAND) == 1
-    assert rate_loss(torch.tensor([1.0]), BAND) == 1
-    torch.testing.assert_close(rate_loss(torch.tensor([0.025, 0.6]), BAND), torch.tensor((0.25 + 0.25) / 2))
+    torch.testing.assert_close(rate_loss(torch.tensor([0.0]), BAND), torch.tensor(0.0625))
+    torch.testing.assert_close(rate_loss(torch.tensor([0.25]), BAND), torch.tensor(0.0625))
+    torch.testing.assert_close(rate_loss(torch.tensor([0.4]), BAND), torch.tensor(1.0))
+    torch.testing.assert_close(rate_loss(torch.tensor([0.0, 0.4]), BAND), torch.tensor(1.0625 / 2))
 
 
 @pytest.mark.parametrize("surrogate", [FastSigmoid(25.0), Arctan(2.0)])

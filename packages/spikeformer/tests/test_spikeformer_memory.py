@@ -10,6 +10,7 @@ import spikeformer as sf
 import torch
 from spikeformer.retention import memory_decays, retention
 from spikeformer.slow_trace import SlowTrace, slow_trace
+from spikeformer.token_delays import TokenDelays, delayed
 
 SMALL = sf.SpikeformerConfig(vocab_size=11, dim=32, heads=2, layers=1, steps=4, segment=6, chunk=4)
 
@@ -116,3 +117,25 @@ def test_state_has_a_size_that_does_not_grow():
         with torch.no_grad():
             sizes = [model(tokens(n)).state.nbytes for n in (8, 50, 200)]
         assert len(set(sizes)) == 1
+
+
+@pytest.mark.parametrize("delays", [1, 2, 5])
+@pytest.mark.parametrize("split", [0, 1, 3, 8])
+def test_delays_are_a_causal_convolution_in_one_piece_or_two(delays, split):
+    generator = torch.Generator().manual_seed(delays)
+    x = torch.randn(2, 3, 9, 4, generator=generator, dtype=torch.float64)
+    weight = torch.randn(delays, 4, generator=generator, dtype=torch.float64)
+    flat = torch.nn.functional.pad(x.reshape(6, 9, 4).mT, (delays - 1, 0))
+    expected = torch.nn.functional.conv1d(flat, weight.flip(0).T[:, None], groups=4).mT.view(2, 3, 9, 4)
+    parts, before = [], None
+    for part in (x[:, :, :split], x[:, :, split:]) if split else (x,):
+        out, before = delayed(part, weight, before)
+        parts.append(out)
+    torch.testing.assert_close(torch.cat(parts, 2), expected)
+    assert before is not None
+    assert torch.equal(before, x[:, :, 9 - delays + 1 :])
+
+
+def test_delays_begin_without_delay():
+    x = torch.randn(1, 1, 6, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(TokenDelays(3, 4)(x)[0], x)

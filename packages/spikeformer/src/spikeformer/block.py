@@ -22,6 +22,7 @@ from spikeformer.retention import memory_decays
 from spikeformer.slow_trace import SlowTrace
 from spikeformer.start_values import TARGET_RATE, LinearFactory, gain_of, make_linear
 from spikeformer.surrogate import Arctan, FastSigmoid
+from spikeformer.token_delays import TokenDelays
 
 EPS = 1e-5
 # variance below which a head's currents are taken as silence: sums of matches are whole numbers, means are below 1
@@ -112,7 +113,7 @@ def attend_segments(
 class SpikingBlock(nn.Module):
     """A block whose linear layers get spikes and give currents.
 
-        s = LIF(norm(x));                 q, k, v = LIF(W_qkv s)
+        s = LIF(delays(norm(x)));         q, k, v = LIF(W_qkv s)
         x = x + W_out LIF(norm_head(PSSA(q, k, v))) + W_trace trace(mean_T s)
         x = x + W_down LIF(W_up LIF(norm(x)))
 
@@ -136,6 +137,7 @@ class SpikingBlock(nn.Module):
 
         into_stream = 1 / math.sqrt(2 * config.layers)
         self.input_norm, self.input_lif = make_norm(D, gain), make_lif(config, D)
+        self.delays = TokenDelays(D, config.delays)
         self.qkv, self.qkv_lif = layer("qkv", D, 3 * D, gain, bias=True), make_lif(config, 3 * D, scale=SPARSE)
         self.head_gain_D, self.attention_lif = nn.Parameter(torch.full((D,), gain)), make_lif(config, D)
         self.out = layer("out", D, D, QUIET_START * into_stream)
@@ -171,7 +173,8 @@ class SpikingBlock(nn.Module):
             the name of the neurons, (C,).
         """
         config = self.config
-        spikes_TBLD, input_D = fire(self.input_lif, self.input_norm(x_TBLD))
+        current_TBLD, delayed_TBPD = self.delays(self.input_norm(x_TBLD), state.delayed if state else None)
+        spikes_TBLD, input_D = fire(self.input_lif, current_TBLD)
         qkv_TBLE, qkv_E = fire(self.qkv_lif, self.qkv(spikes_TBLD))
         o_TBLD, attention = self._attend(qkv_TBLE, phases, state, position)
         attended_TBLD, attended_D = fire(self.attention_lif, o_TBLD)
@@ -188,7 +191,7 @@ class SpikingBlock(nn.Module):
         query_D, key_D, value_D = qkv_E.chunk(3)
         rates = {"input": input_D, "query": query_D, "key": key_D, "value": value_D}
         rates |= {"attention": attended_D, "mlp_input": mlp_input_D, "mlp": mlp_F}
-        return x_TBLD, LayerState(attention, trace_BD), rates
+        return x_TBLD, LayerState(attention, trace_BD, delayed_TBPD), rates
 
     def _attend(
         self, qkv_TBLE: Tensor, phases: PhaseShifts | None, state: LayerState | None, position: int

@@ -47,7 +47,7 @@ def train_classifier(
     longest: int = 256,
     learning_rate: float = 2e-3,
     weight_decay: float = 0.05,
-    rate_weight: float = 1.0,
+    rate_weight: float = 0.25,
     seed: int = 0,
     quiet: bool = True,
 ) -> list[float]:

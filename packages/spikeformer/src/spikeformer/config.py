@@ -28,6 +28,8 @@ class SpikeformerConfig:
             "softmax" (over the same scores). See `spikeformer.pssa`.
         phase: shift queries and keys in spike time by their position. In the dense twin: rotary positions.
         learn_delay: learn the offset of the keys of each head, by interpolation between neighbouring shifts.
+        delays: tokens K that every channel of a layer hears, the current one and K - 1 before it, each with a learned
+            weight, >= 1; 1 for none before. The dense twin has them too.
         memory: carry attention state and slow traces from token to token without end. False: no slow trace, and the
             attention starts afresh at every multiple of segment tokens.
         segment: tokens between two fresh starts where memory is False, >= 1.
@@ -58,6 +60,7 @@ class SpikeformerConfig:
     attention: Attention = "linear"
     phase: bool = True
     learn_delay: bool = False
+    delays: int = 4
     memory: bool = True
     segment: int = 256
     context: int = 512
@@ -74,7 +77,7 @@ class SpikeformerConfig:
     input_dim: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("heads", "layers", "steps", "mlp_ratio", "segment", "context", "chunk", "dim"):
+        for name in ("heads", "layers", "steps", "mlp_ratio", "segment", "context", "chunk", "dim", "delays"):
             self._check_whole(name, 1)
         self._check_whole("vocab_size", 2)
         if self.input_dim is not None:

@@ -22,6 +22,7 @@ from spikeformer.phase import FRACTION
 from spikeformer.retention import memory_decays
 from spikeformer.slow_trace import SlowTrace
 from spikeformer.start_values import LinearFactory, make_linear
+from spikeformer.token_delays import TokenDelays
 from spikeformer.token_model import TokenModel
 
 _BASE = 10000.0
@@ -64,8 +65,8 @@ def rotate(x: Tensor, by: Rotation) -> Tensor:
 class DenseBlock(nn.Module):
     """The block of the dense twin: GELU in place of the MLP's neurons, rotary positions in place of phases.
 
-        q, k, v = W_qkv norm(x)
-        x = x + W_out norm_head(attention(q, k, v)) + W_trace trace(norm(x))
+        n = delays(norm(x));   q, k, v = W_qkv n
+        x = x + W_out norm_head(attention(q, k, v)) + W_trace trace(n)
         x = x + W_down gelu(W_up norm(x))
 
     Args:
@@ -85,7 +86,7 @@ class DenseBlock(nn.Module):
             return make_linear(linear, inputs, outputs, std=std, seed=seed, name=f"{name} {index}", bias=bias)
 
         into_stream = 1 / math.sqrt(2 * config.layers)
-        self.input_norm = make_norm(D)
+        self.input_norm, self.delays = make_norm(D), TokenDelays(D, config.delays)
         self.qkv = layer("qkv", D, 3 * D, 1.0, bias=True)
         self.head_gain_D = nn.Parameter(torch.ones(D))
         self.out = layer("out", D, D, QUIET_START * into_stream)
@@ -103,7 +104,7 @@ class DenseBlock(nn.Module):
     ) -> tuple[Tensor, LayerState, dict[str, Tensor]]:
         """Add to the residual stream; as `spikeformer.block.SpikingBlock.forward`, with T = 1 and no rates."""
         config = self.config
-        normed_TBLD = self.input_norm(x_TBLD)
+        normed_TBLD, delayed_TBPD = self.delays(self.input_norm(x_TBLD), state.delayed if state else None)
         o_TBLD, attention = self._attend(self.qkv(normed_TBLD), positions, state, position)
         x_TBLD = x_TBLD + self.out(o_TBLD)
         trace_BD = None
@@ -111,7 +112,7 @@ class DenseBlock(nn.Module):
             trace_BLD, trace_BD = self.trace(normed_TBLD[0], state.trace if state else None, chunk=config.chunk)
             x_TBLD = x_TBLD + self.trace_out(trace_BLD)
         x_TBLD = x_TBLD + self.down(functional.gelu(self.up(self.mlp_norm(x_TBLD))))
-        return x_TBLD, LayerState(attention, trace_BD), {}
+        return x_TBLD, LayerState(attention, trace_BD, delayed_TBPD), {}
 
     def _attend(
         self, qkv_TBLE: Tensor, positions: Rotation | None, state: LayerState | None, position: int

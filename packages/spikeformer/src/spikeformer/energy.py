@@ -131,6 +131,7 @@ def _spiking_multiply_adds(config: SpikeformerConfig, keys: int) -> dict[str, fl
     return {
         "neurons": float(config.layers * neurons),
         "norms": float(_NORM * T * D * (3 * config.layers + 1)),
+        "delays": float(config.layers * T * config.delays * D),
         "attention": float(config.layers * attention[config.attention]),
         "memory": float(config.layers * (D * D + 2 * D) if config.memory else 0),
         "embedding": float(T * D),
@@ -144,6 +145,7 @@ def _dense_multiply_adds(config: SpikeformerConfig, keys: int) -> dict[str, floa
     return {
         "linear": float(config.layers * (4 * D * D + 2 * D * F)),
         "norms": float(_NORM * D * (3 * config.layers + 1)),
+        "delays": float(config.layers * config.delays * D),
         "activations": float(config.layers * F),
         "attention": float(config.layers * (attention + (2 * D if config.phase else 0))),
         "memory": float(config.layers * (D * D + 2 * D) if config.memory else 0),

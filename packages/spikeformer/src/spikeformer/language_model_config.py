@@ -47,7 +47,7 @@ class LanguageModelConfig:
     final_rate: float = 0.05
     weight_decay: float = 0.05
     clip_norm: float = 1.0
-    rate_weight: float = 1.0
+    rate_weight: float = 0.25
     validate_every: int = 200
     validation_streams: int = 8
     validation_tokens: int = 0

@@ -2,8 +2,8 @@
 
 Why a neuron that never fires can be brought back: its rate is 0, but the gradient of a loss on the rate goes through
 each spike by the surrogate derivative at u = membrane - threshold, which for the surrogates here is above 0 everywhere:
-1 / (1 + 25 * 0.5)^2 = 0.5% of its height half a threshold below. The loss of a silent neuron is 1, the same for each,
-and its slope against the rate -2 / low, so the push does not fade with the narrowness of the band.
+1 / (1 + 25 * 0.5)^2 = 0.5% of its height half a threshold below. Both sides have the same scale, so that a few silent
+neurons do not outweigh many that fire too often.
 
 Shapes: C channels.
 """
@@ -40,16 +40,16 @@ def firing_rates(spikes: Tensor) -> Tensor:
 def rate_loss(rates: Tensor, band: tuple[float, float] = RATE_BAND) -> Tensor:
     """Push firing rates into a band.
 
-        loss = mean over channels of (relu(low - r) / low)^2 + (relu(r - high) / (1 - high))^2
+        loss = mean over channels of (relu(low - r)^2 + relu(r - high)^2) / high^2
 
-    It is 0 inside the band, 1 for a channel that never fires and 1 for one that fires at every step.
+    It is 0 inside the band, (low / high)^2 for a channel that never fires, and 1 for one at twice the upper end.
 
     Args:
         rates: r, share of steps with a spike, in [0, 1], any shape, with gradients: those of `firing_rates`.
         band: low and high, 0 < low < high < 1.
 
     Returns:
-        The loss, a scalar in [0, 1].
+        The loss, a scalar >= 0.
 
     Raises:
         ValueError: band is out of range, or there are no rates.
@@ -58,13 +58,12 @@ def rate_loss(rates: Tensor, band: tuple[float, float] = RATE_BAND) -> Tensor:
         Zenke, Vogels (2021), The Remarkable Robustness of Surrogate Gradient Learning, Neural Computation 33(4),
         doi:10.1162/neco_a_01367, "spike train regularization" of lower and upper activity bounds.
 
-    Departs from: sums of counts there; shares here, each side scaled to 1 at its worst.
+    Departs from: sums of counts there; shares of steps here, in units of the upper end.
     """
     low, high = _check_band("rate_loss", band)
     if not rates.numel():
         raise ValueError(f"rate_loss: rates must have elements, got shape {tuple(rates.shape)}")
-    below = torch.relu(low - rates) / low
-    above = torch.relu(rates - high) / (1 - high)
+    below, above = torch.relu(low - rates) / high, torch.relu(rates - high) / high
     return (below * below + above * above).mean()
 
 

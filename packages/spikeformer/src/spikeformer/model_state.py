@@ -1,6 +1,6 @@
 """What a model keeps of the tokens so far: explicit, of fixed size, and writable as flat tensors.
 
-Shapes: T micro-steps, B sequences, H heads, d channels of a head, D channels, P keys kept.
+Shapes: T micro-steps, B sequences, H heads, d channels of a head, D channels, P keys kept, K delays.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spikeformer.attention import AttentionState
 
-BATCH_AXIS = {"memory": 1, "keys": 1, "values": 1, "trace": 0}
+BATCH_AXIS = {"memory": 1, "keys": 1, "values": 1, "trace": 0, "delayed": 1}
 
 
 @dataclass(frozen=True)
@@ -23,21 +23,24 @@ class LayerState:
     Args:
         attention: of its attention.
         trace: slow trace of its input spikes, (B, D); None where the model has no working memory.
+        delayed: currents of the last K - 1 tokens, (T, B, K - 1, D).
     """
 
     attention: AttentionState
     trace: Tensor | None = None
+    delayed: Tensor | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """What is there, by name."""
         named = {field.name: getattr(self.attention, field.name) for field in fields(AttentionState)}
-        return {name: tensor for name, tensor in {**named, "trace": self.trace}.items() if tensor is not None}
+        named |= {"trace": self.trace, "delayed": self.delayed}
+        return {name: tensor for name, tensor in named.items() if tensor is not None}
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> LayerState:
         """What `tensors` gave."""
         attention = {field.name: tensors.get(field.name) for field in fields(AttentionState)}
-        return cls(AttentionState(**attention), tensors.get("trace"))
+        return cls(AttentionState(**attention), tensors.get("trace"), tensors.get("delayed"))
 
 
 @dataclass(frozen=True)
