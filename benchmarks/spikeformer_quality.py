@@ -30,25 +30,33 @@ from benchmarks.common import parsed, parser_of, write_results
 from benchmarks.shared_data import english, labelled_sentences, split_text
 
 Save = Callable[[Any], None]
-MODEL = {"vocab_size": 257, "dim": 160, "heads": 5, "layers": 4, "rate_band": (0.02, 0.1)}
-SMALL_MODEL = {"vocab_size": 257, "dim": 32, "heads": 2, "layers": 2, "rate_band": (0.02, 0.1)}
-TRAINING = {"global_batch": 16, "length": 256, "validation_tokens": 100_000}
-UPDATES, SHORT_UPDATES = 2000, 400
+COMMON = {"vocab_size": 257, "rate_band": (0.02, 0.1), "surrogate": "arctan", "surrogate_slope": 2.0}
+MODEL = {**COMMON, "dim": 128, "heads": 4, "layers": 3}
+ABLATED = {**COMMON, "dim": 96, "heads": 4, "layers": 3}
+SMALL_MODEL = {**COMMON, "dim": 32, "heads": 2, "layers": 2}
+UPDATES = 1000
+TRAINING = {"global_batch": 16, "length": 256, "learning_rate": 6e-3, "validation_tokens": 100_000}
+SHORT_UPDATES = 300
+SHORT = {"global_batch": 8, "length": 128, "learning_rate": 6e-3, "validation_tokens": 60_000}
+SMALL = {"global_batch": 4, "length": 64, "validation_tokens": 2_000}
 SAMPLE = 400  # bytes that each model writes
 
 
 def texts(*, small: bool) -> tuple[sf.TokenArray, sf.TokenArray]:
     """Bytes to train on and to validate on."""
-    train, validation = split_text(english()[: 200_000 if small else None])
+    train, validation = split_text(english()[: 600_000 if small else None])
     return sf.TokenArray.of_bytes(train), sf.TokenArray.of_bytes(validation)
 
 
-def trained(name: str, updates: int, *, small: bool, dense: bool = False, **changed: Any) -> tuple[Any, dict[str, Any]]:
-    """A model and its figures, with some of its configuration changed."""
-    config = sf.SpikeformerConfig(**{**(SMALL_MODEL if small else MODEL), **changed})
+def trained(
+    name: str, base: dict[str, Any], training: dict[str, Any], updates: int, *, dense: bool = False, **changed: Any
+) -> tuple[Any, dict[str, Any]]:
+    """A model and its figures, with some of its configuration changed; products of matrices in bfloat16."""
+    small = base is SMALL_MODEL
+    config = sf.SpikeformerConfig(**{**base, **changed})
     model = sf.dense_twin(config) if dense else sf.Spikeformer(config)
-    settings = {**TRAINING, "validation_tokens": 2_000} if small else TRAINING
-    options = sf.LanguageModelConfig(steps=updates, validate_every=max(1, updates // 10), patience=updates, **settings)
+    checks = {"validate_every": max(1, updates // 10), "patience": updates}
+    options = sf.LanguageModelConfig(steps=updates, precision="bf16", **checks, **training)
     train, validation = texts(small=small)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
@@ -63,7 +71,7 @@ def trained(name: str, updates: int, *, small: bool, dense: bool = False, **chan
         "model": name,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "updates": updates,
-        "tokens": updates * options.global_batch * options.length,
+        "trained_tokens": updates * options.global_batch * options.length,
         "seconds": seconds,
         **figures.to_dict(),
         "curve": curve,
@@ -82,7 +90,8 @@ def language(save: Save, *, small: bool) -> None:
     """Spiking model and dense twin on the same tokens."""
     rows, samples = [], {}
     for name, dense in (("dense twin", True), ("spiking", False)):
-        model, row = trained(name, 4 if small else UPDATES, small=small, dense=dense)
+        sizes = (SMALL_MODEL, SMALL, 4) if small else (MODEL, TRAINING, UPDATES)
+        model, row = trained(name, *sizes, dense=dense)
         if not dense:
             probe = torch.randint(97, 123, (1, 64), generator=keyed_generator(0, "probe"))
             row["energy"] = sf.energy_report(model, model(probe)).to_dict()
@@ -96,8 +105,9 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "spiking, T = 4": {},
     "without phases": {"phase": False},
     "without memory": {"memory": False, "segment": 64},
-    "coincidence": {"attention": "coincidence", "context": 256},
-    "softmax": {"attention": "softmax", "context": 256},
+    "without delays": {"delays": 1},
+    "coincidence": {"attention": "coincidence", "context": 128},
+    "softmax": {"attention": "softmax", "context": 128},
     "T = 1": {"steps": 1},
     "T = 2": {"steps": 2},
     "T = 8": {"steps": 8},
@@ -108,7 +118,8 @@ def ablations(save: Save, *, small: bool) -> None:
     """Short runs with one thing changed in each."""
     rows = []
     for name, changed in list(ABLATIONS.items())[: 4 if small else None]:
-        rows.append(trained(name, 3 if small else SHORT_UPDATES, small=small, **changed)[1])
+        sizes = (SMALL_MODEL, SMALL, 3) if small else (ABLATED, SHORT, SHORT_UPDATES)
+        rows.append(trained(name, *sizes, **changed)[1])
         save({"rows": rows})
 
 
