@@ -200,7 +200,7 @@ def _read_dataset(source: str, field: str) -> Iterator[TextRecord]:
     try:
         import datasets
     except ImportError as error:
-        raise ImportError(f"{source}: needs datasets: pip install 'neuro-ddp-utils[datasets]'") from error
+        raise ImportError(f"{source}: needs datasets: pip install datasets") from error
     try:
         rows = datasets.load_dataset(name, config, split=split, streaming=True)
         for number, row in enumerate(rows):
