@@ -133,9 +133,7 @@ def _encode_texts(
     return SpikeFile(SpikeTrain.cat(trains), encoder.codec.to("cpu"), [], lengths, model)
 
 
-def decode(
-    path: Path, out: Path | None, *, method: MethodName, device: str, **reckon_with: float | None
-) -> dict[str, Any]:
+def decode(path: Path, out: Path | None, *, method: MethodName, device: str, **reckon_with: float) -> dict[str, Any]:
     """Decode a train file into vectors in a file, or into texts.
 
     Args:

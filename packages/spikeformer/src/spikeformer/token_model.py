@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from ddp_utils.seed import keyed_generator
@@ -45,7 +45,8 @@ class SpikeformerOutput:
     rate_loss: Tensor
 
 
-class Features(NamedTuple):
+@dataclass(frozen=True)
+class Features:
     """What a model reads its logits from.
 
     Args:

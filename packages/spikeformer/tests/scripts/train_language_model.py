@@ -44,7 +44,9 @@ def results(folder: Path) -> dict[str, Any]:
     own = list(range(rank(), 3, world_size()))
     step_gradients(model, stream.batch(0, own), None, micro_batch=1, global_batch=3)
     all_reduce_gradients(model.parameters())
-    gradients = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    gradients = {
+        name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None
+    }
     for _ in range(3):
         run.advance()
     carried = gather_states(run.carried, run.own)
