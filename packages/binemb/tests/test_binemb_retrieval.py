@@ -14,7 +14,7 @@ from binemb.errors import TooFewKnownError
 from binemb.evaluation_sets import EvaluationSetError
 from binemb.retrieval import evaluate_retrieval, retrieve
 from binemb.retrieval_sets import load_judgements, load_retrieval_set
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 pytrec_eval = pytest.importorskip("pytrec_eval")
@@ -64,6 +64,8 @@ def trec_eval(judgements: list[dict[int, int]], ranked: list[list[int]], k: int)
 @given(n_queries=st.integers(1, 12), n_documents=st.integers(1, 40), k=st.integers(1, 45), seed=st.integers(0, 2**31))
 def test_as_trec_eval(kind, n_queries, n_documents, k, seed):
     queries, documents, scores = sides(kind, n_queries, n_documents, 12, seed)
+    if kind != "codes":  # sums of float32 that are as good as equal may come in either order
+        assume(n_documents == 1 or np.diff(np.sort(scores, axis=1)).min() > 1e-4)
     judgements = random_judgements(n_queries, n_documents, seed)
     ranked = np.argsort(-scores, axis=1, kind="stable").tolist()
     expected = trec_eval(judgements, ranked, k)

@@ -125,7 +125,7 @@ def evaluate_retrieval(
 
 
 def retrieve(queries: Tensor | BinaryCodes, documents: Tensor | BinaryCodes, *, k: int) -> Tensor:
-    """The k best documents of each query, by exhaustive search. Equal scores go to the document that comes first.
+    """The k best documents of each query, by exhaustive search; equal scores, in float32, in the order of documents.
 
     Args:
         queries: as for `evaluate_retrieval`.
