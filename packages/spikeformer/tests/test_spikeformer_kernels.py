@@ -75,6 +75,33 @@ def test_long_trains_fit_in_narrow_blocks(monkeypatch):
     check(cpu, inputs(9, 2, 1100, 0, torch.float32, state=True, carry=True), PLANS[0])
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 5), st.sampled_from([1, 65, 1025]), st.sampled_from(PLANS), st.booleans(), st.integers(0, 99))
+def test_bfloat16_is_the_same_with_currents_widened_and_gradients_rounded(steps, channels, plan, state, seed):
+    gradient, carry, current, *rest = inputs(steps, 3, channels, seed, torch.float32, state=state, carry=True)
+    short = (gradient.bfloat16(), carry, current.bfloat16(), *rest)
+    wide = (short[0].float(), carry, short[2].float(), *rest)
+    spikes, membrane = cpu.forward(*short[2:], plan=plan)
+    expected = cpu.forward(*wide[2:], plan=plan)
+    assert spikes.dtype == torch.bfloat16
+    assert torch.equal(spikes.float(), expected[0])
+    assert torch.equal(membrane, expected[1])
+    grads, expected = cpu.backward(*short, plan=plan), cpu.backward(*wide, plan=plan)
+    assert torch.equal(grads[0], expected[0].bfloat16())
+    for ours, other in zip(grads[1:], expected[1:], strict=True):
+        torch.testing.assert_close(ours, other, rtol=0, atol=0)
+
+
+def test_gradients_that_are_no_numbers_stay_so_in_bfloat16():
+    gradient, carry, current, *rest = inputs(2, 1, 64, 0, torch.float32, state=False, carry=False)
+    gradient[1, 0, :4] = torch.tensor([float("nan"), float("inf"), -float("inf"), 3e38])
+    bfloat16 = cpu.backward(gradient.bfloat16(), carry, current.bfloat16(), *rest, plan=PLANS[2])[0]
+    wide = cpu.backward(gradient.bfloat16().float(), carry, current.bfloat16().float(), *rest, plan=PLANS[2])[0]
+    assert wide.isnan().any()
+    assert wide.isinf().any()
+    torch.testing.assert_close(bfloat16, wide.bfloat16(), rtol=0, atol=0, equal_nan=True)
+
+
 def test_triton_equals_reference():
     """Interpreted, on tensors in host memory: Triton reads the variable when it is imported."""
     pytest.importorskip("triton")

@@ -241,7 +241,8 @@ class _WithRates(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         ctx.n, ctx.shape, ctx.dtype = spikes.numel() // spikes.shape[-1], spikes.shape, spikes.dtype
         dtype = torch.promote_types(spikes.dtype, torch.float32)
-        return spikes.view_as(spikes), spikes.flatten(0, -2).sum(0, dtype=dtype) / ctx.n
+        counts = spikes.sum(0)  # at most MOST_STEPS, exact in bfloat16 and float16, and less to widen
+        return spikes.view_as(spikes), counts.flatten(0, -2).sum(0, dtype=dtype) / ctx.n
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor | None, gradient_C: Tensor | None) -> Tensor | None:  # type: ignore[override]

@@ -42,6 +42,11 @@ def _implementation(device: torch.device) -> ModuleType:
     return reference
 
 
+def takes(current: Tensor) -> bool:
+    """Whether the kernels of its device take a current of this type as it is; else as the parameters' type."""
+    return current.dtype in _implementation(current.device).TYPES
+
+
 def in_use(device: str | torch.device = "cpu") -> str:
     """Name the implementation that tensors on a device run.
 
@@ -67,14 +72,14 @@ def forward(
         s_t = H(m_t - threshold)
 
     Args:
-        current_TMC: x, float32 or float64, contiguous, (T, M, C), T >= 1.
+        current_TMC: x, of a type for which `takes` is true, contiguous, (T, M, C), T >= 1.
         state_MC: m before the first step, (M, C); None for zeros.
         beta_C: decay of each channel, (C,).
         threshold_C: threshold of each channel, (C,).
         plan: the reset and the bounds of the potential.
 
     Returns:
-        Spikes, 0 or 1, (T, M, C), and the potential after the last step, (M, C).
+        Spikes, 0 or 1, like current, (T, M, C), and the potential after the last step, (M, C).
     """
     return _implementation(current_TMC.device).forward(current_TMC, state_MC, beta_C, threshold_C, plan)
 
@@ -98,7 +103,7 @@ def backward(
     where the reset r is a constant, as in snnTorch.
 
     Args:
-        grad_spikes_TMC: ds, (T, M, C).
+        grad_spikes_TMC: ds, of the current's type, (T, M, C).
         grad_membrane_MC: gradient of the potential after the last step, (M, C); None for zeros.
         current_TMC: as for `forward`.
         state_MC: as for `forward`.

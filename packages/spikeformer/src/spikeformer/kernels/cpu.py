@@ -4,7 +4,8 @@ A block's potentials stay in the first-level cache over all steps while the inpu
 neighbours a step. Backward keeps no potentials from forward: it computes those of a block again, into scratch that the
 second-level cache holds, and walks them backwards. The kernels release the interpreter lock and the blocks are shared
 out over plain threads, as many as torch uses. All results but the gradients of the parameters, which are summed in
-another order, equal those of `reference` bit for bit.
+another order, equal those of `reference` bit for bit. Currents, spikes and their gradients in bfloat16 are widened and
+rounded a block at a time.
 
 Shapes: T steps, M neurons of a channel, C channels, N = M C neurons, P neurons after which the parameters repeat, W
 neurons of a block; Z numbers of a plan.
@@ -20,11 +21,13 @@ from ddp_utils.row_threads import over_rows
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spikeformer.kernels import output_memory
+from spikeformer.kernels import bfloat16, output_memory
+from spikeformer.kernels.bfloat16 import array_of, place, read, write
 from spikeformer.kernels.channel_sums import STEPS_WORTH_A_THREAD, channel_sum
 from spikeformer.kernels.numba_jit import jit
 from spikeformer.kernels.plan import LifPlan
 
+TYPES = (torch.float32, torch.float64, torch.bfloat16)
 BLOCK = 1024
 LEAST_BLOCK = 64
 SCRATCH = 1 << 18  # potentials that backward keeps of a block, where T allows: 1 MiB of float32
@@ -59,13 +62,15 @@ def _advance(before_W, current_W, beta_W, threshold_W, subtract, zero, bounds_2,
 
 
 @jit
-def _advance_and_fire(membrane_W, current_W, beta_W, threshold_W, subtract, zero, bounds_2, none, one, spikes_W):
+def _advance_and_fire(
+    membrane_W, current_W, beta_W, threshold_W, subtract, zero, bounds_2, none, silent, spike, spikes_W
+):  # fmt: skip
     for i in range(len(spikes_W)):
         potential = _potential(
             membrane_W[i], current_W[i], beta_W[i], threshold_W[i], subtract, zero, bounds_2, none
         )  # fmt: skip
         membrane_W[i] = potential
-        spikes_W[i] = one if potential > threshold_W[i] else none
+        spikes_W[i] = spike if potential > threshold_W[i] else silent
 
 
 @jit
@@ -144,12 +149,13 @@ def _block(block, period, width, neurons):
 
 @jit
 def _forward_blocks(
-    current_TN, state_N, beta_P, threshold_P, subtract, zero, bounds_2, numbers_Z, width, spikes_TN, membrane_N,
-    first, last,
+    current_TN, state_N, beta_P, threshold_P, subtract, zero, bounds_2, numbers_Z, spikes_2, width, spikes_TN,
+    membrane_N, first, last,
 ):  # fmt: skip
     steps, neurons = current_TN.shape
-    none, one = numbers_Z[0], numbers_Z[1]
-    scratch_W = np.empty(width, current_TN.dtype)
+    none, silent, spike = numbers_Z[0], spikes_2[0], spikes_2[1]
+    scratch_W, wide_W = np.empty(width, numbers_Z.dtype), np.empty(width, numbers_Z.dtype)
+    bits_W = wide_W.view(np.uint32)
     for block in range(first, last):
         start, p, size = _block(block, len(beta_P), width, neurons)
         stop = start + size
@@ -159,9 +165,10 @@ def _forward_blocks(
         else:
             membrane_W[:] = state_N[start:stop]
         for t in range(steps):
-            current_W, spikes_W = current_TN[t, start:stop], spikes_TN[t, start:stop]
+            current_W = read(current_TN[t, start:stop], wide_W[:size], bits_W[:size])
             _advance_and_fire(
-                membrane_W, current_W, beta_W, threshold_W, subtract, zero, bounds_2, none, one, spikes_W
+                membrane_W, current_W, beta_W, threshold_W, subtract, zero, bounds_2, none, silent, spike,
+                spikes_TN[t, start:stop],
             )  # fmt: skip
         membrane_N[start:stop] = membrane_W
 
@@ -173,8 +180,11 @@ def _backward_blocks(
 ):  # fmt: skip
     steps, neurons = current_TN.shape
     none, one, height, rate = numbers_Z[0], numbers_Z[1], numbers_Z[2], numbers_Z[3]
-    membrane_TW = np.empty((steps + 1, width), current_TN.dtype)
-    carry_W = np.zeros(width, current_TN.dtype)
+    membrane_TW = np.empty((steps + 1, width), numbers_Z.dtype)
+    carry_W = np.zeros(width, numbers_Z.dtype)
+    wide_W = np.empty(width, numbers_Z.dtype)
+    wide_2W = np.empty((2, width), numbers_Z.dtype)  # gradients of a step and of the next
+    bits_W, bits_2W = wide_W.view(np.uint32), wide_2W.view(np.uint32)
     for block in range(first, last):
         start, p, size = _block(block, len(beta_P), width, neurons)
         stop = start + size
@@ -184,14 +194,16 @@ def _backward_blocks(
         else:
             membrane_TW[0, :size] = state_N[start:stop]
         for t in range(steps):
-            current_W, after_W = current_TN[t, start:stop], membrane_TW[t + 1, :size]
+            current_W = read(current_TN[t, start:stop], wide_W[:size], bits_W[:size])
             _advance(
-                membrane_TW[t, :size], current_W, beta_W, threshold_W, subtract, zero, bounds_2, none, after_W
+                membrane_TW[t, :size], current_W, beta_W, threshold_W, subtract, zero, bounds_2, none,
+                membrane_TW[t + 1, :size],
             )  # fmt: skip
         if len(grad_membrane_N):
             carry_W[:size] = grad_membrane_N[start:stop]
         for t in range(steps - 1, -1, -1):
-            grad_spikes_W, grad_W = grad_spikes_TN[t, start:stop], grad_current_TN[t, start:stop]
+            grad_spikes_W = read(grad_spikes_TN[t, start:stop], wide_W[:size], bits_W[:size])
+            grad_W = place(grad_current_TN[t, start:stop], wide_2W[t % 2, :size])
             before_W, after_W = membrane_TW[t, :size], membrane_TW[t + 1, :size]
             if t == steps - 1:
                 _last_gradient(
@@ -199,7 +211,7 @@ def _backward_blocks(
                     grad_W,
                 )  # fmt: skip
             else:
-                later_W = grad_current_TN[t + 1, start:stop]
+                later_W = place(grad_current_TN[t + 1, start:stop], wide_2W[(t + 1) % 2, :size])
                 _gradient(
                     grad_spikes_W, after_W, later_W, beta_W, threshold_W, zero, bounds_2, arctan, height, rate, none,
                     one, grad_W,
@@ -210,10 +222,11 @@ def _backward_blocks(
                     grad_W, grad_spikes_W, before_W, after_W, threshold_W, subtract, arctan, height, rate, none, one,
                     grad_threshold_N[start:stop],
                 )  # fmt: skip
+            write(bits_2W[t % 2, :size], grad_current_TN[t, start:stop])
         if len(grad_state_N):
-            later_W = grad_current_TN[0, start:stop]
+            first_W = place(grad_current_TN[0, start:stop], wide_2W[0, :size])
             _state_gradient(
-                membrane_TW[0, :size], later_W, beta_W, threshold_W, zero, none, grad_state_N[start:stop]
+                membrane_TW[0, :size], first_W, beta_W, threshold_W, zero, none, grad_state_N[start:stop]
             )  # fmt: skip
 
 
@@ -240,12 +253,14 @@ def forward(
     """See `spikeformer.kernels.forward`."""
     steps, neurons = len(current_TMC), current_TMC[0].numel()
     spikes_TMC = output_memory.empty(current_TMC.shape, current_TMC.dtype)
-    membrane_MC = torch.empty_like(current_TMC[0])
-    current_TN = current_TMC.numpy().reshape(steps, neurons)
+    membrane_MC = torch.empty_like(current_TMC[0], dtype=beta_C.dtype)
+    current_TN = array_of(current_TMC).reshape(steps, neurons)
     settings = _settings(beta_C, threshold_C, plan)
-    numbers_Z = np.array([0.0, 1.0], current_TN.dtype)
-    out = spikes_TMC.numpy().reshape(steps, neurons), membrane_MC.numpy().reshape(-1)
-    arguments = (current_TN, _flat(state_MC, beta_C), *settings, numbers_Z, BLOCK, *out)
+    numbers_Z = np.array([0.0, 1.0], settings[0].dtype)
+    one = bfloat16.ONE if current_TMC.dtype == torch.bfloat16 else 1
+    spikes_2 = np.array([0, one], current_TN.dtype)
+    out = array_of(spikes_TMC).reshape(steps, neurons), membrane_MC.numpy().reshape(-1)
+    arguments = (current_TN, _flat(state_MC, beta_C), *settings, numbers_Z, spikes_2, BLOCK, *out)
     n_blocks = _n_blocks(neurons, len(settings[0]), BLOCK)
     over_rows(_forward_blocks, arguments, n_blocks, current_TN.size // STEPS_WORTH_A_THREAD)
     return spikes_TMC, membrane_MC
@@ -263,15 +278,15 @@ def backward(
     """See `spikeformer.kernels.backward`."""
     steps, neurons = len(current_TMC), current_TMC[0].numel()
     grad_current_TMC = output_memory.empty(current_TMC.shape, current_TMC.dtype)
-    current_TN = current_TMC.numpy().reshape(steps, neurons)
-    grad_spikes_TN = grad_spikes_TMC.contiguous().numpy().reshape(steps, neurons)
+    current_TN = array_of(current_TMC).reshape(steps, neurons)
+    grad_spikes_TN = array_of(grad_spikes_TMC.contiguous()).reshape(steps, neurons)
     grad_state_MC = None if state_MC is None else torch.empty_like(state_MC)
-    grad_beta_MC = torch.zeros_like(current_TMC[0]) if plan.learn else None
-    grad_threshold_MC = torch.zeros_like(current_TMC[0]) if plan.learn else None
+    grad_beta_MC = torch.zeros_like(current_TMC[0], dtype=beta_C.dtype) if plan.learn else None
+    grad_threshold_MC = torch.zeros_like(current_TMC[0], dtype=beta_C.dtype) if plan.learn else None
     settings = _settings(beta_C, threshold_C, plan)
-    numbers_Z = np.array([0.0, 1.0, plan.height, plan.rate], current_TN.dtype)
+    numbers_Z = np.array([0.0, 1.0, plan.height, plan.rate], settings[0].dtype)
     width = min(BLOCK, max(LEAST_BLOCK, SCRATCH // (steps + 1) // LEAST_BLOCK * LEAST_BLOCK))
-    out = (grad_current_TMC.numpy().reshape(steps, neurons), _flat(grad_state_MC, beta_C))
+    out = (array_of(grad_current_TMC).reshape(steps, neurons), _flat(grad_state_MC, beta_C))
     out += (_flat(grad_beta_MC, beta_C), _flat(grad_threshold_MC, beta_C))
     arguments = (
         *(grad_spikes_TN, _flat(grad_membrane_MC, beta_C), current_TN, _flat(state_MC, beta_C), *settings),

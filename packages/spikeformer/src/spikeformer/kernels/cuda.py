@@ -19,6 +19,7 @@ from torch import Tensor
 
 from spikeformer.kernels.plan import LifPlan
 
+TYPES = (torch.float32, torch.float64)
 _jit: Any = triton.jit
 _BLOCK = 128
 _OPTIONS = {"enable_fp_fusion": False, "num_warps": 4}  # fused, a potential at the threshold might fall elsewhere

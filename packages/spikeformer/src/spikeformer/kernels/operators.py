@@ -24,8 +24,9 @@ def _plan(reset: str, bounds: list[float], surrogate: list[float], learn: bool) 
 
 
 def _by_channel(current: Tensor, state: Tensor | None, beta_C: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Current and state as (T, M, C) and (M, C), of the parameters' type."""
-    current_TMC = current.to(beta_C.dtype).reshape(len(current), -1, len(beta_C)).contiguous()
+    """Current and state as (T, M, C) and (M, C), of types that the kernels take."""
+    dtype = current.dtype if kernels.takes(current) else beta_C.dtype
+    current_TMC = current.to(dtype).reshape(len(current), -1, len(beta_C)).contiguous()
     return current_TMC, None if state is None else state.reshape(-1, len(beta_C)).contiguous()
 
 
@@ -97,7 +98,7 @@ def lif_backward(
         learn: whether gradients of beta and threshold are wanted.
     """
     current_TMC, state_MC = _by_channel(current, state, beta)
-    grad_spikes_TMC = grad_spikes.to(beta.dtype).reshape(current_TMC.shape)
+    grad_spikes_TMC = grad_spikes.to(current_TMC.dtype).reshape(current_TMC.shape)
     grad_membrane_MC = None if grad_membrane is None else grad_membrane.reshape(current_TMC.shape[1:])
     plan = _plan(reset, bounds, surrogate, learn=learn)
     grad_current_TMC, grad_state_MC, grad_beta, grad_threshold = kernels.backward(

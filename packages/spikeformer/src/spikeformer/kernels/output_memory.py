@@ -32,7 +32,7 @@ def empty(shape: torch.Size | tuple[int, ...], dtype: torch.dtype) -> Tensor:
 
     Args:
         shape: of the tensor.
-        dtype: a type that numpy has too.
+        dtype: its type.
     """
     size = math.prod(shape) * dtype.itemsize
     if size < LEAST:

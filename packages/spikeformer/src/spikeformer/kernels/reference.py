@@ -10,6 +10,8 @@ from torch import Tensor
 
 from spikeformer.kernels.plan import LifPlan
 
+TYPES = (torch.float32, torch.float64)
+
 
 def _potentials(current_TMC: Tensor, state_MC: Tensor, beta_C: Tensor, threshold_C: Tensor, plan: LifPlan) -> Tensor:
     """The potential before the first step and after each, (T + 1, M, C)."""
