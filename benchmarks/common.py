@@ -7,6 +7,8 @@ Every benchmark writes `results/NAME.json`: the machine, the command, and figure
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import statistics
 import time
@@ -60,6 +62,24 @@ def interleaved(work: Mapping[str, Callable[[], object]], *, repeats: int = REPE
         name: {"median_s": statistics.median(values), "min_s": min(values), "max_s": max(values)}
         for name, values in seconds.items()
     }
+
+
+def peak_mib(work: Callable[[], object]) -> float | None:
+    """Memory that a function takes at most beyond what was in use before; None where the system does not say."""
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not reset.exists():
+        return None
+
+    def kib(name: str) -> int:
+        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(name))
+
+    work()  # what is loaded or compiled once is not the work's
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # freed memory goes back, or the work would seem to take none
+    reset.write_text("5")  # begin the peak anew
+    before = kib("VmRSS")
+    work()
+    return (kib("VmHWM") - before) / 1024
 
 
 def slope(rows: Sequence[Mapping[str, Any]], size: str, figure: str) -> float:

@@ -10,8 +10,6 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).parents[1])  # the scripts have their packages' names: do not find them first
 
-import ctypes
-import gc
 import os
 import time
 from collections.abc import Callable
@@ -24,7 +22,7 @@ import spikecode as sc
 import torch
 from torch import Tensor
 
-from benchmarks.common import arguments, interleaved, slope, write_results
+from benchmarks.common import arguments, interleaved, peak_mib, slope, write_results
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 TOKEN = {"dim": 768, "neurons": 2500, "steps": 100}
@@ -37,24 +35,6 @@ def uniform(n: int, dim: int) -> Tensor:
     x_nD = torch.rand(n, dim, generator=torch.Generator().manual_seed(0))
     x_nD[0], x_nD[-1] = 0, 1
     return x_nD
-
-
-def peak_mib(work: Callable[[], object]) -> float | None:
-    """Memory that a function takes at most beyond what was in use before; None where the system does not say."""
-    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    if not reset.exists():
-        return None
-
-    def kib(name: str) -> int:
-        return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(name))
-
-    work()  # what is loaded or compiled once is not the work's
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)  # freed memory goes back, or the work would seem to take none
-    reset.write_text("5")  # begin the peak anew
-    before = kib("VmRSS")
-    work()
-    return (kib("VmHWM") - before) / 1024
 
 
 def others(p_DN: Tensor, steps: int) -> dict[str, Callable[[], object]]:

@@ -1,6 +1,10 @@
-"""spikeformer's LIF neurons beside those of snnTorch, spikingjelly and norse: forward and backward on the CPU.
+"""Speed and memory of spikeformer: its neurons beside those of snnTorch, spikingjelly and norse, and whole models.
 
-uv run --group bench python benchmarks/spikeformer_neurons.py
+uv run --group bench python benchmarks/spikeformer.py
+uv run --group bench python benchmarks/spikeformer.py --only models    one part; the others stay as they are
+
+Parts: neurons (forward and backward of LIF neurons), growth (the same against steps), models (training and generation
+of one model, on these neurons and on those of snnTorch), memory (of generation against its length).
 """
 
 from __future__ import annotations
@@ -10,7 +14,8 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).parents[1])  # the scripts have their packages' names: do not find them first
 
-import argparse
+import copy
+import json
 import math
 import warnings
 from collections.abc import Callable
@@ -18,13 +23,15 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+import spikeformer as sf
 import torch
 from spikeformer.kernels import in_use
 from spikeformer.lif import lif_steps
 from spikeformer.surrogate import Arctan
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
-from benchmarks.common import interleaved, parsed, parser_of, slope, write_results
+from benchmarks.common import interleaved, parsed, parser_of, peak_mib, slope, write_results
 
 BETA = 0.9
 SIZE = {"steps": 100, "batch": 64, "channels": 1024}
@@ -152,19 +159,100 @@ def growth(*, small: bool) -> dict[str, Any]:
     return {"rows": rows, "slope": exponent if math.isfinite(exponent) else None}
 
 
-def neurons(options: argparse.Namespace) -> dict[str, Any]:
-    """All figures of the neurons.
+class SnnTorchLIF(nn.Module):
+    """`snntorch.Leaky` in place of a `spikeformer.LIF`, with its values: micro-steps in a loop."""
 
-    Args:
-        options: those of `benchmarks.common.parser_of`.
-    """
-    return {"beside_others": beside_others(small=options.small), "growth": growth(small=options.small)}
+    def __init__(self, lif: sf.LIF) -> None:
+        super().__init__()
+        self.leaky = sf.to_snntorch(lif)
+
+    def forward(self, current: Tensor) -> tuple[Tensor, Tensor]:
+        """Spikes and the last membrane, as of `spikeformer.LIF`."""
+        membrane = torch.zeros_like(current[0])
+        spikes = []
+        for current_t in current:
+            spikes_t, membrane = self.leaky(current_t, membrane)
+            spikes.append(spikes_t)
+        return torch.stack(spikes), membrane
+
+
+def on_snntorch(model: sf.Spikeformer) -> sf.Spikeformer:
+    """A copy of a model with snnTorch's neurons."""
+    model = copy.deepcopy(model)
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, sf.LIF):
+                setattr(module, name, SnnTorchLIF(child))
+    return model
+
+
+def models(*, small: bool) -> dict[str, Any]:
+    """Tokens a second of training steps and of generation, on either neurons, in turn; float32 and bfloat16."""
+    sizes = {"dim": 32, "heads": 2, "layers": 1} if small else {"dim": 128, "heads": 4, "layers": 3}
+    batch, length, written = (2, 32, 4) if small else (16, 256, 64)
+    model = sf.Spikeformer(sf.SpikeformerConfig(vocab_size=257, **sizes))
+    both = {"spikeformer": model} | ({"snntorch": on_snntorch(model)} if find_spec("snntorch") else {})
+    tokens_BL = torch.randint(257, (batch, length), generator=torch.Generator().manual_seed(0))
+
+    def step(model: sf.Spikeformer, dtype: torch.dtype) -> None:
+        model.zero_grad()
+        with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+            output = model(tokens_BL)
+            loss = functional.cross_entropy(output.logits.flatten(0, 1).float(), tokens_BL.flatten())
+        (loss + output.rate_loss).backward()
+
+    work: dict[str, Callable[[], object]] = {}
+    for name, kind in both.items():
+        work[f"training, {name}"] = lambda kind=kind: step(kind, torch.float32)
+        work[f"training in bfloat16, {name}"] = lambda kind=kind: step(kind, torch.bfloat16)
+        work[f"generation, {name}"] = lambda kind=kind: list(sf.generate(kind, [1, 2, 3], written))
+    seconds = interleaved(work, repeats=2 if small else 5)
+    rows = []
+    for name, value in seconds.items():
+        task, neurons = name.split(", ")
+        tokens = written if task == "generation" else batch * length
+        rows.append({"task": task, "neurons": neurons, **value, "tokens_per_s": tokens / value["median_s"]})
+    same = len({float(kind(tokens_BL).logits.detach().double().sum()) for kind in both.values()}) == 1
+    return {**sizes, "batch": batch, "length": length, "rows": rows, "same_logits": same}
+
+
+def memory(*, small: bool) -> list[dict[str, Any]]:
+    """Bytes that a model carries, and takes at most, while it goes on with a text."""
+    sizes = {"dim": 32, "heads": 2, "layers": 1} if small else {"dim": 128, "heads": 4, "layers": 3}
+    model = sf.Spikeformer(sf.SpikeformerConfig(vocab_size=257, **sizes))
+    rows = []
+    for length in (16, 64) if small else (100, 1000, 4000):
+
+        def write(length: int = length) -> None:
+            for _token in sf.generate(model, [1, 2, 3], length):
+                pass
+
+        with torch.no_grad():
+            state = model(torch.ones(1, length, dtype=torch.int64)).state
+        rows.append({"tokens": length, "state_bytes": state.nbytes, "peak_mib": peak_mib(write)})
+    return rows
+
+
+PARTS: dict[str, Callable[..., Any]] = {
+    "neurons": beside_others,
+    "growth": growth,
+    "models": models,
+    "memory": memory,
+}
 
 
 def main() -> None:
-    """Measure and write `results/spikeformer_neurons.json`."""
-    options = parsed(parser_of(__doc__ or ""))
-    write_results("spikeformer_neurons", neurons(options), options)
+    """Measure the parts asked for and write `results/spikeformer.json`."""
+    parser = parser_of(__doc__ or "")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts to run, with commas between")
+    options = parsed(parser)
+    before = options.out / "spikeformer.json"
+    figures = json.loads(before.read_text(encoding="utf-8")) if before.exists() else {}
+    for name in options.only.split(","):
+        if name not in PARTS:
+            parser.error(f"--only: no part {name!r}; there are {', '.join(PARTS)}")
+        figures[name] = PARTS[name](small=options.small)
+        write_results("spikeformer", figures, options)
 
 
 if __name__ == "__main__":
