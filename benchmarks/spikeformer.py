@@ -188,7 +188,7 @@ def on_snntorch(model: sf.Spikeformer) -> sf.Spikeformer:
 
 def models(*, small: bool) -> dict[str, Any]:
     """Tokens a second of training steps and of generation, on either neurons, in turn; float32 and bfloat16."""
-    sizes = {"dim": 32, "heads": 2, "layers": 1} if small else {"dim": 128, "heads": 4, "layers": 3}
+    sizes: dict[str, Any] = {"dim": 32, "heads": 2, "layers": 1} if small else {"dim": 128, "heads": 4, "layers": 3}
     batch, length, written = (2, 32, 4) if small else (16, 256, 64)
     model = sf.Spikeformer(sf.SpikeformerConfig(vocab_size=257, **sizes))
     both = {"spikeformer": model} | ({"snntorch": on_snntorch(model)} if find_spec("snntorch") else {})
@@ -218,7 +218,7 @@ def models(*, small: bool) -> dict[str, Any]:
 
 def memory(*, small: bool) -> list[dict[str, Any]]:
     """Bytes that a model carries, and takes at most, while it goes on with a text."""
-    sizes = {"dim": 32, "heads": 2, "layers": 1} if small else {"dim": 128, "heads": 4, "layers": 3}
+    sizes: dict[str, Any] = {"dim": 32, "heads": 2, "layers": 1} if small else {"dim": 128, "heads": 4, "layers": 3}
     model = sf.Spikeformer(sf.SpikeformerConfig(vocab_size=257, **sizes))
     rows = []
     for length in (16, 64) if small else (100, 1000, 4000):
