@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import threading
 import weakref
-from collections import deque
 
 import numpy as np
 import torch
@@ -21,14 +20,16 @@ LEAST = 1 << 20  # bytes: what is smaller the allocator keeps well
 MOST_KEPT = 256 << 20  # bytes of unused memory that are kept
 _ALIGNMENT = 64
 
-_kept: deque[NDArray[np.uint8]] = deque()  # the newest last
-_lock = threading.RLock()  # a block can come back while one is taken: the collector runs anywhere
+_kept: dict[int, NDArray[np.uint8]] = {}  # by id, the newest last
+_bytes = 0  # of them
+_lock = threading.RLock()
+# A block can come back while the lock is held: the collector runs anywhere. So loops go over copies.
 
 
 def empty(shape: torch.Size | tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """Give a contiguous CPU tensor without values, as `torch.empty` does.
 
-    Its memory is taken again only after every tensor and array that shares it is gone.
+    Its memory is taken again only after every tensor and array that shares it is gone. Its storage cannot be resized.
 
     Args:
         shape: of the tensor.
@@ -47,28 +48,42 @@ def empty(shape: torch.Size | tuple[int, ...], dtype: torch.dtype) -> Tensor:
 
 def kept_bytes() -> int:
     """Bytes of memory kept and not in use."""
-    with _lock:
-        return sum(block.nbytes for block in _kept)
+    return _bytes
 
 
 def release() -> None:
     """Give the memory that is kept back to the system."""
     with _lock:
-        _kept.clear()
+        for key in list(_kept):
+            _drop(key)
 
 
 def _take(size: int) -> NDArray[np.uint8]:
     with _lock:
-        for k in range(len(_kept) - 1, -1, -1):  # the newest may still be in a cache
-            if _kept[k].nbytes == size:
-                block = _kept[k]
-                del _kept[k]
+        for key, block in reversed(list(_kept.items())):  # the newest may still be in a cache
+            if block.nbytes == size and _drop(key):
                 return block
     return np.empty(size, np.uint8)
 
 
 def _give_back(block: NDArray[np.uint8]) -> None:
+    global _bytes
+    size = block.nbytes
     with _lock:
-        _kept.append(block)
-        while kept_bytes() > MOST_KEPT:
-            _kept.popleft()
+        _kept[id(block)] = block
+        _bytes += size
+        for key in list(_kept):
+            if _bytes <= MOST_KEPT:
+                break
+            _drop(key)
+
+
+def _drop(key: int) -> bool:
+    """Whether it was there."""
+    global _bytes
+    block = _kept.pop(key, None)
+    if block is None:
+        return False
+    size = block.nbytes
+    _bytes -= size
+    return True
