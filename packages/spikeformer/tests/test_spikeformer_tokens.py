@@ -93,8 +93,11 @@ def test_an_interrupted_writing_goes_on_bit_identically(tmp_path_factory, texts,
     try:
         write_token_shards(resumed, texts, fails, **BYTES, shard_tokens=shard_tokens)
     except KeyboardInterrupt:
-        with pytest.raises(FileFormatError, match="has not finished"):
-            TokenShards(resumed)
+        if (resumed / "tokens-00000.bin").exists():
+            with pytest.raises(FileFormatError, match="has not finished"):
+                TokenShards(resumed)
+        else:
+            assert not list(resumed.iterdir())
     write_token_shards(resumed, texts, encode, **BYTES, shard_tokens=shard_tokens)
     assert contents(resumed) == contents(whole)
 
@@ -145,6 +148,44 @@ def test_a_finished_folder_is_left_as_it_is(folder):
     again = write_token_shards(folder, iter(()), encode, **BYTES, shard_tokens=400)
     assert again.n_documents == 40
     assert contents(folder) == before
+
+
+def test_a_shard_that_is_damaged_is_written_again(folder, caplog):
+    """And those after it, from the first that does not match."""
+    texts = [f"document {number}, ünïcödé" for number in range(40)]
+    before, shard = contents(folder), folder / "tokens-00001.bin"
+    changed = bytes([before[shard.name][0] ^ 1]) + before[shard.name][1:]
+    for damage in (lambda: shard.write_bytes(changed), lambda: shard.write_bytes(changed[:-2]), shard.unlink):
+        damage()
+        caplog.clear()
+        write_token_shards(folder, texts, encode, **BYTES, shard_tokens=400)
+        assert contents(folder) == before
+        assert [record.getMessage() for record in caplog.records] == [
+            f"{shard}: missing or damaged; written again from here on"
+        ]
+
+
+def test_where_no_shard_was_finished_nothing_stays(tmp_path):
+    """So other tokens may come; a folder that stood before is left, and after a kill an index alone binds nobody."""
+    (tmp_path / "theirs").mkdir()
+    for name in ("theirs", "ours"):
+        with TokenShardWriter(tmp_path / name, **BYTES) as writer:
+            writer.append(0, [1], n_bytes=1, n_characters=1)
+            assert writer.tokens == 2
+            assert sorted(path.name for path in (tmp_path / name).iterdir())[-1] == "index.json"
+    assert [path.name for path in tmp_path.iterdir()] == ["theirs"]
+    assert not list((tmp_path / "theirs").iterdir())
+    TokenShardWriter(tmp_path / "killed", **BYTES)
+    other: dict[str, Any] = {**BYTES, "vocab_size": 300}
+    assert write_token_shards(tmp_path / "killed", ["x"], encode, **other).vocab_size == 300
+
+
+def test_the_digest_tells_tokens_from_others(tmp_path):
+    digests = [write_token_shards(tmp_path / text, [text], encode, **BYTES).digest for text in ("ab", "ac")]
+    digests += [TokenArray.of_bytes(text).digest for text in ("ab", "ac")]
+    assert len(set(digests)) == 4
+    assert TokenShards(tmp_path / "ab").digest == digests[0]
+    assert TokenArray.of_bytes("ab").digest == digests[2]
 
 
 def test_other_tokens_are_refused(folder):

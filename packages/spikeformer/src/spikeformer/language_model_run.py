@@ -6,6 +6,7 @@ Shapes: B streams, L tokens of each a step.
 from __future__ import annotations
 
 import copy
+import functools
 import logging
 import math
 import time
@@ -56,12 +57,14 @@ class Window:
         steps: how many were taken.
         rates: summed over the steps, of all processes.
         norm: gradient norms, summed over the steps.
+        seconds: spent in the steps.
     """
 
     nats: float = 0.0
     steps: int = 0
     rates: Rates = field(default_factory=dict)
     norm: float = 0.0
+    seconds: float = 0.0
 
 
 class LanguageModelRun:
@@ -98,13 +101,12 @@ class LanguageModelRun:
         self.carried: SpikeformerState | None = None
         self.rates: Rates = {}  # of all streams in the step before
         self.window = Window()
-        self.seconds = 0.0  # spent in the window's steps
         self.best = copy.deepcopy(model.state_dict())
         self.best_figures: dict[str, Any] = {}
         self.parts = {"model": model, "optimizer": self.optimizer, "precision": self.precision}
         self.parts |= {"stopping": self.stopping, "budget": self.budget}
 
-    @property
+    @functools.cached_property
     def identity(self) -> dict[str, Any]:
         """What a resumed run must have in common with its checkpoint."""
         return {
@@ -112,7 +114,7 @@ class LanguageModelRun:
             "model_config": self.model.config.to_dict(),
             "config": asdict(self.config),
             "seed": self.stream.seed,
-            "tokens": [len(self.stream.source), len(self.validation)],
+            "tokens": [self.stream.source.digest, self.validation.digest],
         }
 
     def resume(self, path: str | Path | None) -> None:
@@ -190,7 +192,7 @@ class LanguageModelRun:
         else:
             self._update(figures, nats)
         self.step += 1
-        self.seconds += time.perf_counter() - start
+        self.window.seconds += time.perf_counter() - start
         return nats * config.global_batch / max(1, len(self.own))
 
     def _find_micro_batch(self) -> int:
@@ -252,13 +254,12 @@ class LanguageModelRun:
             line["train_bits_per_token"] = _sum_over_processes(window.nats) / window.steps / math.log(2)
             line["gradient_norm"] = window.norm / window.steps
             tokens = window.steps * self.config.global_batch * self.config.length
-            line["tokens_per_second"] = tokens / max(self.seconds, 1e-9)
+            line["tokens_per_second"] = tokens / max(window.seconds, 1e-9)
             firing = FiringFigures.of(
                 {name: rate_C / window.steps for name, rate_C in window.rates.items()}, self.model.config.rate_band
             )
             if firing is not None:
                 line |= {f"train_{name}": getattr(firing, name) for name in FIRING}
-        self.seconds = 0.0
         if self.metrics is not None:
             self.metrics.write(self.step, **line)
 

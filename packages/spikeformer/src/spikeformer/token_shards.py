@@ -98,6 +98,23 @@ class TokenIndex:
         """How a token is stored."""
         return np.dtype("<u2" if self.vocab_size <= WIDEST_NARROW else "<u4")
 
+    def check(self, folder: Path, shard: ShardFacts, *, content: bool) -> None:
+        """Compare the size of a file, and with `content` its checksum.
+
+        Raises:
+            FileNotFoundError, FileFormatError: it is missing or damaged; the message names it.
+        """
+        path, mend = folder / shard.file, "; write it again by the command that made it, or fetch it again"
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file, and {INDEX} names it{mend}")
+        expected, found = shard.tokens * self.dtype.itemsize, path.stat().st_size
+        if found != expected:
+            raise FileFormatError(f"{path}: damaged: {found} bytes, {INDEX} says {expected}{mend}")
+        if content:
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != shard.sha256:
+                    raise FileFormatError(f"{path}: damaged: its checksum does not match {INDEX}{mend}")
+
     def write(self, folder: Path) -> None:
         """Write `index.json`, atomically.
 
@@ -168,12 +185,7 @@ class TokenShards:
         if not self.index.complete:
             raise FileFormatError(f"{self.folder}: its writing has not finished; start the same command again")
         for shard in self.index.shards:
-            path = self.folder / shard.file
-            if not path.is_file():
-                raise FileNotFoundError(f"{path}: no such file, and {INDEX} names it")
-            expected = shard.tokens * self.index.dtype.itemsize
-            if path.stat().st_size != expected:
-                raise FileFormatError(f"{path}: damaged: {path.stat().st_size} bytes, {INDEX} says {expected}")
+            self.index.check(self.folder, shard, content=False)
         self._starts = [0, *itertools.accumulate(shard.tokens for shard in self.index.shards)]
         self._maps = [
             np.memmap(self.folder / shard.file, dtype=self.index.dtype, mode="r", shape=(shard.tokens,))
@@ -202,6 +214,11 @@ class TokenShards:
     def n_documents(self) -> int:
         """How many documents there are."""
         return sum(shard.documents for shard in self.index.shards)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the checksums of all shards, hexadecimal: another text or tokenizer, another digest."""
+        return hashlib.sha256("".join(shard.sha256 for shard in self.index.shards).encode()).hexdigest()
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Tokens start to stop - 1.
@@ -263,14 +280,10 @@ class TokenShards:
         """Read every file and compare its checksum.
 
         Raises:
-            FileFormatError: a file is damaged; the message names it.
+            FileNotFoundError, FileFormatError: a file is missing or damaged; the message names it.
         """
         for shard in self.index.shards:
-            path = self.folder / shard.file
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-            if found != shard.sha256:
-                raise FileFormatError(f"{path}: damaged: its checksum does not match {INDEX}; write or fetch it again")
+            self.index.check(self.folder, shard, content=True)
 
 
 def measure_bytes(ids_n: np.ndarray) -> tuple[int, int]:

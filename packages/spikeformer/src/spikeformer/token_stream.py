@@ -5,6 +5,7 @@ Shapes: n tokens; B streams, L tokens of each a step: tokens_BL.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -25,6 +26,11 @@ class TokenSource(Protocol):
     @property
     def vocab_size(self) -> int:
         """Entries of the vocabulary."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the tokens, hexadecimal, that tells them from others."""
         ...
 
     def __len__(self) -> int: ...
@@ -78,6 +84,11 @@ class TokenArray:
         array = cls(ids_n, BYTE_VOCABULARY, n_bytes=n_bytes, n_characters=n_characters)
         array.tokenizer = {"name": BYTES}
         return array
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the entries as little-endian int64, hexadecimal."""
+        return hashlib.sha256(self.ids_n.astype("<i8").tobytes()).hexdigest()
 
     def __len__(self) -> int:
         return len(self.ids_n)

@@ -5,8 +5,10 @@ Shapes: n tokens.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -14,11 +16,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from ddp_utils import FileFormatError
 from ddp_utils.atomic import TEMPORARY_PREFIX, fsync_path, remove_leftovers
 
 from spikeformer.token_shards import INDEX, ShardFacts, TokenIndex, TokenShards
 
 SHARD_TOKENS = 2**26
+log = logging.getLogger("spikeformer")
 
 
 class TokenShardWriter:
@@ -27,7 +31,9 @@ class TokenShardWriter:
     A shard ends after the record that fills it, so its contents depend on the records alone. A writer that opens an
     unfinished folder goes on after its last whole shard: give it the records again, those before `position` are
     passed over, and the folder ends with the same bytes as without the interruption. One that opens a finished folder
-    of the same tokens has nothing left to write.
+    of the same tokens has nothing left to write. Shards that stand are read and compared with their checksums; from the
+    first that is missing or damaged on they are written again. Where no shard was finished, nothing stays, and other
+    tokens may come.
 
         with TokenShardWriter(folder, tokenizer={"name": "bytes"}, vocab_size=257, end_id=256) as writer:
             for number, text in enumerate(texts):
@@ -64,6 +70,7 @@ class TokenShardWriter:
         self.folder, self.shard_tokens = Path(folder), shard_tokens
         stated = json.loads(json.dumps({**(origin or {}), "shard_tokens": shard_tokens}))
         self.index = TokenIndex(json.loads(json.dumps(tokenizer)), vocab_size, end_id, stated, False, ())
+        self._made = not self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self.folder / INDEX).is_file():
             self.index = self._standing(TokenIndex.read(self.folder))
@@ -74,6 +81,8 @@ class TokenShardWriter:
         self._begin()
 
     def _standing(self, found: TokenIndex) -> TokenIndex:
+        if not found.complete and not found.shards:
+            return self.index
         names = ("tokenizer", "vocab_size", "end_id", "origin")
         changed = [name for name in names if getattr(found, name) != getattr(self.index, name)]
         if "origin" in changed:
@@ -83,7 +92,18 @@ class TokenShardWriter:
             raise ValueError(
                 f"{self.folder}: holds tokens of another {', '.join(changed)}; use the same to go on, or another folder"
             )
+        for number, shard in enumerate(found.shards):
+            try:
+                found.check(self.folder, shard, content=True)
+            except (FileNotFoundError, FileFormatError):
+                log.warning("%s: missing or damaged; written again from here on", self.folder / shard.file)
+                return replace(found, complete=False, shards=found.shards[:number])
         return found
+
+    @property
+    def tokens(self) -> int:
+        """How many are written, in finished shards and in the one that is not full."""
+        return sum(shard.tokens for shard in self.index.shards) + self._tokens
 
     @property
     def position(self) -> int:
@@ -145,11 +165,16 @@ class TokenShardWriter:
         return TokenShards(self.folder)
 
     def close(self) -> None:
-        """Drop the shard that is not full; what is finished stays."""
+        """Drop the shard that is not full; where none is finished also the index, and the folder it made."""
         if self._file is not None:
             self._file.close()
             self._file = None
             self._partial.unlink(missing_ok=True)
+        if not self.index.complete and not self.index.shards:
+            (self.folder / INDEX).unlink(missing_ok=True)
+            if self._made:
+                with contextlib.suppress(OSError):  # it holds something else
+                    self.folder.rmdir()
 
     def __enter__(self) -> TokenShardWriter:
         return self
