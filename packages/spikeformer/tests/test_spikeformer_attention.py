@@ -133,6 +133,28 @@ def test_modes_are_their_formulas(mode, chunk):
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_inhibition_is_taken_off_the_shifted_queries(mode):
+    q, k, v = spikes(21)
+    table = sf.phases(H, L, T)
+    inhibition_Hd = torch.rand(H, D, generator=torch.Generator().manual_seed(22)).double()
+    out, _ = sf.pssa(q, k, v, mode=mode, phases=table, inhibition_Hd=inhibition_Hd, decay_H=ONE_H)
+    torch.testing.assert_close(out, brute_force(q - inhibition_Hd[:, None], k, v, mode, table))
+
+
+def test_inhibition_at_the_rate_takes_off_what_coincides_by_chance():
+    """Spikes drawn apart: scores far above zero in the mean without it, at zero with it."""
+    rate, steps, length = 0.1, 8, 400
+    q, k, v = spikes(23, rate=rate, steps=steps, length=length)
+    v = torch.ones_like(v)
+    means = []
+    for inhibition_Hd in (None, torch.full((H, D), rate)):
+        out, _ = sf.pssa(q, k, v, mode="linear", inhibition_Hd=inhibition_Hd, decay_H=torch.full((H,), 0.9))
+        means.append(float(out[:, :, :, 50:].mean()))
+    assert means[0] == pytest.approx(10 * D * rate * rate, rel=0.1)
+    assert abs(means[1]) < 0.05 * means[0]
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_alpha_of_each_head_scales_its_scores(mode):
     q, k, v = spikes(4)
     alpha = torch.tensor([0.1, 0.5, 2.0], dtype=torch.float64)

@@ -25,7 +25,7 @@ CONFIG = sf.SpikeformerConfig(
 
 
 @pytest.mark.parametrize("make", [sf.Spikeformer, sf.dense_twin])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 def test_round_trip(tmp_path, make, dtype):
     model = make(CONFIG, seed=3).to(dtype)
     sf.save_model(tmp_path / "model", model)

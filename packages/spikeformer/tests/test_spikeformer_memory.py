@@ -63,6 +63,15 @@ def test_trace_of_a_constant_rises_as_an_exponential():
     torch.testing.assert_close(y[0, :, 0], 1 - torch.exp(-i / 50), rtol=1e-10, atol=0)
 
 
+def test_slow_traces_of_sixteen_bits_forget():
+    """In bfloat16 itself exp(-1 / 2000) is 1."""
+    u, trace = torch.ones(1, 300, 2, dtype=torch.bfloat16), SlowTrace(2, (1999.0, 2001.0)).bfloat16()
+    y, last = trace(u)
+    i = torch.arange(1, 301)
+    torch.testing.assert_close(y[0, :, 0].float(), 1 - torch.exp(-i / 2000), rtol=1e-2, atol=0)
+    assert (y.dtype, last.dtype) == (torch.bfloat16, torch.float32)
+
+
 def test_decays_are_geometric_up_to_two_thousand_tokens():
     tau_H = 1 / (1 - memory_decays(6).double())
     ratios = tau_H[1:] / tau_H[:-1]

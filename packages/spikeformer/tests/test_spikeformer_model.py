@@ -122,7 +122,7 @@ def test_twin_has_the_same_linear_layers_and_lacks_the_neurons_parameters():
     shapes = {name: p.shape for name, p in dense.named_parameters()}
     own = {name: p.numel() for name, p in spiking.named_parameters() if name not in shapes}
     assert {name: p.shape for name, p in spiking.named_parameters() if name in shapes} == shapes
-    assert sum(own.values()) == 2 * 2 * (6 + 4) * 24 + 2 * 3 * 24  # 2 (6 + mlp_ratio) D a layer, 2 T D
+    assert sum(own.values()) == 2 * (2 * (6 + 4) + 1) * 24 + 2 * 3 * 24  # (2 (6 + mlp_ratio) + 1) D a layer, 2 T D
     output = dense(tokens(5))
     assert output.rates == {}
     assert float(output.rate_loss) == 0

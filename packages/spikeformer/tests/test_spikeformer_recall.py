@@ -45,7 +45,7 @@ def test_memory_is_what_recalls(make):
     model = make(SpikeformerConfig(**SMALL))
     for memory in (True, False):
         model = make(SpikeformerConfig(**SMALL, memory=memory))
-        found[memory] = train_recall(model, TASK, steps=200 if memory else 20, batch=32, learning_rate=1e-2)
+        found[memory] = train_recall(model, TASK, steps=200, batch=16, learning_rate=1e-2)
     assert found[True].accuracy > 0.55
     assert found[False].accuracy == pytest.approx(found[False].chance, abs=0.1)
     assert evaluate_recall(model, TASK, batch=7).accuracy == found[False].accuracy

@@ -39,6 +39,7 @@ def pssa(
     mode: Attention,
     phases: PhaseShifts | None = None,
     delay_H: Tensor | None = None,
+    inhibition_Hd: Tensor | None = None,
     decay_H: Tensor | None = None,
     alpha: float | Tensor = 1.0,
     context: int = 512,
@@ -47,7 +48,7 @@ def pssa(
 ) -> tuple[Tensor, AttentionState]:
     """Attend to spikes of earlier tokens, with position as the relative shift of queries and keys in spike time.
 
-        Q~_i[t] = Q_i[t - s_h(i)],   K~_j[t] = K_j[t - s_h(j) - delta_h]     circular in the T micro-steps
+        Q~_i[t] = Q_i[t - s_h(i)] - c,   K~_j[t] = K_j[t - s_h(j) - delta_h]     circular in the T micro-steps
         S_ij    = alpha sum_t <Q~_i[t], K~_j[t]>                             j <= i, i - j < context
         coincidence: O_i[t] = sum_j S_ij V_j[t]
         softmax:     O_i[t] = sum_j softmax_j(S_ij) V_j[t]
@@ -62,6 +63,9 @@ def pssa(
         v_TBHLd: values, likewise.
         mode: "linear", "coincidence" or "softmax".
         phases: shifts of these L tokens, `spikeformer.phases`; None: no shifts.
+        inhibition_Hd: c, taken off the queries, (H, d); None: nothing. Spikes are positive, so unrelated queries and
+            keys coincide too: with c the rate of the queries' spikes, such scores are zero in the mean. It is
+            feed-forward inhibition: every key spike takes c off all scores, whatever the query.
         delay_H: offsets of the keys in micro-steps, real, beside those of the phases, (H,): between whole numbers the
             two neighbouring shifts are mixed, so they can be learned.
         decay_H: lambda of the linear mode, in (0, 1], (H,); by default `spikeformer.retention.memory_decays`.
@@ -87,12 +91,16 @@ def pssa(
     if phases is not None and phases.steps != steps:
         raise ValueError(f"pssa: phases of {phases.steps} micro-steps do not fit spikes of {steps}")
     heads = q_TBHLd.shape[2]
+    if inhibition_Hd is not None and inhibition_Hd.shape != (heads, q_TBHLd.shape[4]):
+        raise ValueError(f"pssa: inhibition_Hd must be ({heads}, {q_TBHLd.shape[4]}), got {tuple(inhibition_Hd.shape)}")
     for name, tensor in (("delay_H", delay_H), ("decay_H", decay_H)):
         if tensor is not None and tensor.shape != (heads,):
             raise ValueError(f"pssa: {name} must have one entry for each of {heads} heads, got {tuple(tensor.shape)}")
     if phases is not None:
         q_TBHLd = shift_in_time(q_TBHLd, phases.query_LH)
         k_TBHLd = shift_in_time(k_TBHLd, phases.key_LH)
+    if inhibition_Hd is not None:
+        q_TBHLd = inhibited(q_TBHLd, inhibition_Hd)
     if delay_H is not None:
         whole_LH = delay_H.detach().floor().long().expand(q_TBHLd.shape[3], heads)
         k_TBHLd = mix_neighbours(shift_in_time(k_TBHLd, whole_LH), delay_H)
@@ -122,6 +130,11 @@ def mix_neighbours(k_TBHLd: Tensor, delay_H: Tensor) -> Tensor:
     """
     fraction_H11 = (delay_H - delay_H.detach().floor()).to(k_TBHLd.dtype)[:, None, None]
     return torch.lerp(k_TBHLd, k_TBHLd.roll(1, 0), fraction_H11)
+
+
+def inhibited(q_TBHLd: Tensor, inhibition_Hd: Tensor) -> Tensor:
+    """Take a number off the queries of every head and channel, (T, B, H, L, d) and (H, d)."""
+    return q_TBHLd - inhibition_Hd[:, None].to(q_TBHLd.dtype)
 
 
 def attend(
@@ -181,7 +194,7 @@ def _attend(
     if (state.keys if mode == "linear" else state.memory) is not None:
         raise ValueError(f"pssa: state is not one of mode {mode!r}")
     if mode == "linear":
-        decay_H = memory_decays(q_TBHLd.shape[2]).to(q_TBHLd.device) if decay_H is None else decay_H
+        decay_H = memory_decays(q_TBHLd.shape[2], device=q_TBHLd.device) if decay_H is None else decay_H
         o_TBHLd, memory = retention(q_TBHLd, k_TBHLd, v_TBHLd, decay_H, state.memory, chunk=chunk)
         if isinstance(alpha, Tensor):
             alpha = alpha.to(o_TBHLd.dtype)[:, None, None]

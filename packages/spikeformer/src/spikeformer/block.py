@@ -13,20 +13,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spikeformer.attention import AttentionState, attend, mix_neighbours
+from spikeformer.attention import AttentionState, attend, inhibited, mix_neighbours
 from spikeformer.config import SpikeformerConfig
 from spikeformer.lif import LIF
 from spikeformer.model_state import LayerState
 from spikeformer.phase import PhaseShifts, split_heads
-from spikeformer.retention import memory_decays
 from spikeformer.slow_trace import SlowTrace
 from spikeformer.start_values import TARGET_RATE, LinearFactory, gain_of, make_linear
 from spikeformer.surrogate import Arctan, FastSigmoid
 from spikeformer.token_delays import TokenDelays
 
 EPS = 1e-5
-# variance below which a head's currents are taken as silence: sums of matches are whole numbers, means are below 1
-HEAD_EPS = {"linear": 1.0, "coincidence": 1.0, "softmax": 1e-4}
+# variance below which a head's currents are taken as silence: that of few coincidences, or of means for softmax
+HEAD_EPS = {"linear": 0.3, "coincidence": 0.3, "softmax": 1e-4}
 QUIET_START = 0.1  # share of its weight with which what comes of other tokens starts: before training it is noise
 SPARSE = math.sqrt(TARGET_RATE)  # root mean square of spikes at the target rate
 
@@ -86,7 +85,6 @@ def attend_segments(
     *,
     position: int,
     state: AttentionState | None,
-    decay_H: Tensor | None,
     alpha: float | Tensor,
     spikes: bool,
 ) -> tuple[Tensor, AttentionState]:
@@ -98,7 +96,6 @@ def attend_segments(
             k_TBHLd[:, :, :, start:stop],
             v_TBHLd[:, :, :, start:stop],
             mode=config.attention,
-            decay_H=decay_H,
             alpha=alpha,
             context=config.context,
             state=None if fresh else state,
@@ -111,13 +108,14 @@ def attend_segments(
 
 
 class SpikingBlock(nn.Module):
-    """A block whose linear layers get spikes and give currents.
+    """A block whose linear layers get spikes, all but W_trace, which gets averages of them, and give currents.
 
         s = LIF(delays(norm(x)));         q, k, v = LIF(W_qkv s)
-        x = x + W_out LIF(norm_head(PSSA(q, k, v))) + W_trace trace(mean_T s)
+        x = x + W_out LIF(norm_head(PSSA(q - c, k, v))) + W_trace trace(mean_T s)
         x = x + W_down LIF(W_up LIF(norm(x)))
 
-    Membranes start at zero for every token, so the tokens are computed at once.
+    Membranes start at zero for every token, so the tokens are computed at once. c is learned and starts at the rate at
+    which queries fire: what coincides by chance is taken off, see `pssa`.
 
     Args:
         config: of the model.
@@ -139,14 +137,12 @@ class SpikingBlock(nn.Module):
         self.input_norm, self.input_lif = make_norm(D, gain), make_lif(config, D)
         self.delays = TokenDelays(D, config.delays)
         self.qkv, self.qkv_lif = layer("qkv", D, 3 * D, gain, bias=True), make_lif(config, 3 * D, scale=SPARSE)
+        self.inhibition_Hd = nn.Parameter(torch.full((config.heads, config.head_dim), TARGET_RATE))
         self.head_gain_D, self.attention_lif = nn.Parameter(torch.full((D,), gain)), make_lif(config, D)
         self.out = layer("out", D, D, QUIET_START * into_stream)
         self.mlp_norm, self.mlp_input_lif = make_norm(D, gain), make_lif(config, D)
         self.up, self.mlp_lif = layer("up", D, F, gain, bias=True), make_lif(config, F, scale=SPARSE)
         self.down = layer("down", F, D, into_stream)
-        if config.attention == "linear":
-            self.decay_H: Tensor
-            self.register_buffer("decay_H", memory_decays(config.heads), persistent=False)
         if config.attention == "softmax":
             self.alpha_H = nn.Parameter(torch.full((config.heads,), config.head_dim**-0.5))
         if config.learn_delay:
@@ -202,6 +198,7 @@ class SpikingBlock(nn.Module):
             whole_H = self.delay_H.detach().floor().long()
             phases = PhaseShifts(phases.query_LH, (phases.query_LH + whole_H) % config.steps, config.steps)
         q, k, v = split_heads(qkv_TBLE, phases, config.heads)
+        q = inhibited(q, self.inhibition_Hd)
         if config.learn_delay:
             k = mix_neighbours(k, self.delay_H)
         o_TBHLd, attention = attend_segments(
@@ -211,12 +208,12 @@ class SpikingBlock(nn.Module):
             v,
             position=position,
             state=state.attention if state else None,
-            decay_H=self.decay_H if config.attention == "linear" else None,
             alpha=self.alpha_H if config.attention == "softmax" else 1.0,
             spikes=not config.learn_delay,
         )
         o_TBLHd = functional.layer_norm(o_TBHLd.transpose(2, 3), (config.head_dim,), eps=HEAD_EPS[config.attention])
-        return o_TBLHd.reshape(*qkv_TBLE.shape[:3], config.dim) * self.head_gain_D, attention
+        o_TBLD = o_TBLHd.reshape(*qkv_TBLE.shape[:3], config.dim) * self.head_gain_D
+        return o_TBLD.to(self.head_gain_D.dtype), attention
 
 
 def fire(lif: LIF, current: Tensor) -> tuple[Tensor, Tensor]:

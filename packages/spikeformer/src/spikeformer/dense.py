@@ -19,7 +19,6 @@ from spikeformer.block import EPS, QUIET_START, attend_segments, make_norm
 from spikeformer.config import SpikeformerConfig
 from spikeformer.model_state import LayerState
 from spikeformer.phase import FRACTION
-from spikeformer.retention import memory_decays
 from spikeformer.slow_trace import SlowTrace
 from spikeformer.start_values import LinearFactory, make_linear
 from spikeformer.token_delays import TokenDelays
@@ -93,8 +92,6 @@ class DenseBlock(nn.Module):
         self.mlp_norm = make_norm(D)
         self.up = layer("up", D, F, 1.0, bias=True)
         self.down = layer("down", F, D, into_stream)
-        self.decay_H: Tensor
-        self.register_buffer("decay_H", memory_decays(config.heads), persistent=False)
         if config.memory:
             self.trace = SlowTrace(config.heads, config.tau_range)
             self.trace_out = layer("trace", D, D, QUIET_START * into_stream)
@@ -129,12 +126,12 @@ class DenseBlock(nn.Module):
             v,
             position=position,
             state=state.attention if state else None,
-            decay_H=self.decay_H,
             alpha=config.head_dim**-0.5,
             spikes=False,
         )
         o_TBLHd = functional.layer_norm(o_TBHLd.transpose(2, 3), (config.head_dim,), eps=EPS)
-        return o_TBLHd.reshape(T, B, L, config.dim) * self.head_gain_D, attention
+        o_TBLD = o_TBLHd.reshape(T, B, L, config.dim) * self.head_gain_D
+        return o_TBLD.to(self.head_gain_D.dtype), attention
 
 
 class DenseTwin(TokenModel):
@@ -156,8 +153,8 @@ def dense_twin(config: SpikeformerConfig, *, seed: int = 0, linear: LinearFactor
 
     Linear layers, norms, memory and readout are those of the spiking model, with the same shapes. It has no
     micro-steps, GELU in place of the MLP's neurons, nothing in place of the others, rotary positions in place of
-    phases, and softmax attention in place of coincidence. It lacks the parameters of neurons (beta and threshold),
-    micro-steps and delays: with `learn_neurons` 2 (6 + mlp_ratio) D a layer and 2 T D, 1% to 2% of all.
+    phases, and softmax attention in place of coincidence. It lacks the parameters of neurons (beta and threshold), of
+    inhibition and of micro-steps: with `learn_neurons` (2 (6 + mlp_ratio) + 1) D a layer and 2 T D, 1% to 2% of all.
 
     Args:
         config: of the spiking model; steps, neurons and rate band do not matter but for the width of spike trains.

@@ -1,6 +1,7 @@
 """Work of a model a token: additions driven by spikes, against the multiply-adds of its dense twin.
 
-Symbols: T micro-steps, D channels, F hidden channels of the MLP, H heads, d channels of a head, V tokens, n keys.
+Symbols: T micro-steps, D channels, F hidden channels of the MLP, H heads, d channels of a head, V tokens, n keys, I
+channels of spike trains that come in.
 """
 
 from __future__ import annotations
@@ -64,7 +65,11 @@ def energy_report(
 
     A spike costs one addition for each weight it meets; a layer with n inputs, m outputs and firing rate r takes
     T r n m of them a token, where the dense twin takes n m multiply-adds. Membranes, norms, the decay of the memory,
-    the slow trace and the readout are counted as multiply-adds in full. Memory traffic is not counted.
+    the slow trace and the readout are counted as multiply-adds in full. So is, in both models, the layer that takes
+    spike trains in where the configuration has input_dim: they may be currents. With learn_delay the keys are mixtures
+    of two shifts: T D multiply-adds, and twice as many that are not zero, at most. Inhibition is taken off apart from
+    the spikes of the queries: each key spike adds its c to one number, which the mode "linear" keeps by value channel,
+    with a decay, and the others subtract from the scores of that key. Memory traffic is not counted.
 
     Args:
         model: a `Spikeformer`, or its configuration.
@@ -116,11 +121,14 @@ def _spike_additions(config: SpikeformerConfig, rate: dict[str, float], keys: in
     """Additions of one block: linear layers, attention."""
     T, D, F, d = config.steps, config.dim, config.mlp_ratio * config.dim, config.head_dim
     linear = rate["input"] * 3 * D * D + rate["attention"] * D * D + rate["mlp_input"] * D * F + rate["mlp"] * F * D
+    key = min(1.0, 2 * rate["key"]) if config.learn_delay else rate["key"]
     if config.attention == "linear":
-        attention = rate["key"] * rate["value"] * D * d + rate["query"] * D * d
+        attention = key * rate["value"] * D * d + rate["query"] * D * d
+        inhibition = (key + rate["value"]) * D
     else:
-        attention = keys * D * (rate["query"] * rate["key"] + rate["value"])
-    return T * linear, T * attention
+        attention = keys * D * (rate["query"] * key + rate["value"])
+        inhibition = key * D
+    return T * linear, T * (attention + inhibition)
 
 
 def _spiking_multiply_adds(config: SpikeformerConfig, keys: int) -> dict[str, float]:
@@ -128,12 +136,15 @@ def _spiking_multiply_adds(config: SpikeformerConfig, keys: int) -> dict[str, fl
     T, D, F = config.steps, config.dim, config.mlp_ratio * config.dim
     neurons = T * (6 * D + F)
     attention = {"linear": T * D * config.head_dim, "coincidence": 0, "softmax": config.heads * keys}
+    inhibition = 2 * T * D if config.attention == "linear" else config.heads * keys
     return {
         "neurons": float(config.layers * neurons),
         "norms": float(_NORM * T * D * (3 * config.layers + 1)),
         "delays": float(config.layers * T * config.delays * D),
-        "attention": float(config.layers * attention[config.attention]),
+        "attention": float(config.layers * (attention[config.attention] + (T * D if config.learn_delay else 0))),
+        "inhibition": float(config.layers * inhibition),
         "memory": float(config.layers * (D * D + 2 * D) if config.memory else 0),
+        "input": float(T * D * (config.input_dim or 0)),
         "embedding": float(T * D),
         "readout": float(config.vocab_size * D),
     }
@@ -149,5 +160,6 @@ def _dense_multiply_adds(config: SpikeformerConfig, keys: int) -> dict[str, floa
         "activations": float(config.layers * F),
         "attention": float(config.layers * (attention + (2 * D if config.phase else 0))),
         "memory": float(config.layers * (D * D + 2 * D) if config.memory else 0),
+        "input": float(config.steps * D * (config.input_dim or 0)),
         "readout": float(config.vocab_size * D),
     }

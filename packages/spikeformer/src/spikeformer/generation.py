@@ -46,7 +46,7 @@ def generate(
 
     Raises:
         TypeError: the prompt is not of whole numbers.
-        ValueError: a value is out of range, or the prompt is empty.
+        ValueError: a value is out of range, or the prompt is empty; from the iterator, logits are not finite.
     """
     prompt_L = torch.as_tensor(prompt_tokens)
     if prompt_L.is_floating_point() and prompt_L.numel():
@@ -89,17 +89,24 @@ def draw_token(logits_V: Tensor, temperature: float, top_k: int, *, seed: int, p
 
     Args:
         logits_V: logits, (V,).
-        temperature: they are divided by it; 0 takes the greatest, the first of equals.
+        temperature: they are divided by it; 0, or one so small that this overflows, takes the greatest, the first of
+            equals.
         top_k: only the k greatest count; 0: all.
         seed: keys the draw.
         position: keys the draw, >= 0.
 
     Returns:
         The token.
+
+    Raises:
+        ValueError: a logit is NaN or infinite; minus infinity is allowed for all but one.
     """
     logits_V = logits_V.double().cpu()
-    if temperature == 0:
-        return int((logits_V == logits_V.max()).nonzero()[0, 0])
+    greatest = logits_V.max()
+    if not greatest.isfinite():
+        raise ValueError(f"generate: logits at position {position} must be finite, got {float(greatest)}")
+    if temperature == 0 or not (greatest / temperature).isfinite():
+        return int((logits_V == greatest).nonzero()[0, 0])
     if 0 < top_k < len(logits_V):
         kept = logits_V.argsort(descending=True, stable=True)[:top_k]
         logits_V = torch.full_like(logits_V, -torch.inf).index_copy(0, kept, logits_V[kept])

@@ -19,6 +19,8 @@ from torch.nn import functional
 
 from spikeformer.token_model import TokenModel
 
+_MASTERED, _KEPT = 0.9, 0.9  # share of right items, averaged over about ten steps
+
 
 @dataclass(frozen=True)
 class RecallTask:
@@ -130,7 +132,7 @@ def train_recall(
         steps: optimizer steps, >= 1: Adam, linear warm-up over a twentieth, then a cosine to zero.
         batch: sequences a step, >= 1.
         learning_rate: peak, > 0.
-        curriculum: begin with few distractors: they double from 8 on in equal parts of the first half of the steps.
+        curriculum: begin with few distractors, 8: they double when nine in ten items of the last steps were right.
         judged: sequences to judge by, >= 1.
         seed: keys the sequences.
         quiet: no progress bar.
@@ -150,12 +152,11 @@ def train_recall(
         raise ValueError(f"train_recall: the task has {task.vocab_size} tokens, the model {model.config.vocab_size}")
     device = next(model.parameters()).device
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate, betas=(0.9, 0.98))
-    lengths = _curriculum(task.distractors) if curriculum else [task.distractors]
+    distractors, mastered = min(8, task.distractors) if curriculum else task.distractors, 0.0
     model.train()
     with progress("recall", steps, quiet=quiet) as bar:
         for step in range(steps):
-            stage = min(2 * step * (len(lengths) - 1) // steps, len(lengths) - 1)
-            now = replace(task, distractors=lengths[stage])
+            now = replace(task, distractors=distractors)
             tokens_BL, items_BK = (tensor.to(device) for tensor in now.batch(step * batch, batch, seed=seed))
             logits_BKV = model(tokens_BL).logits[:, -task.items :]
             loss = functional.cross_entropy(logits_BKV.flatten(0, 1), items_BK.flatten())
@@ -166,14 +167,12 @@ def train_recall(
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-            bar.advance(loss=float(loss.detach()))
+            right = float((logits_BKV.argmax(-1) == items_BK).float().mean())
+            mastered = _KEPT * mastered + (1 - _KEPT) * right
+            if mastered > _MASTERED and distractors < task.distractors:
+                distractors, mastered = min(2 * distractors, task.distractors), 0.0
+            bar.advance(loss=float(loss.detach()), distractors=distractors)
     return evaluate_recall(model, task, judged=judged, batch=batch, seed=seed, steps=steps)
-
-
-def _curriculum(distractors: int) -> list[int]:
-    """8, 16, 32, ... and the task's own number."""
-    doublings = max(0, math.ceil(math.log2(max(distractors, 1) / 8)))
-    return [min(distractors, 8 * 2**k) for k in range(doublings)] + [distractors]
 
 
 @torch.no_grad()

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 
-def memory_decays(heads: int, *, shortest: float = 8.0, longest: float = 2000.0) -> Tensor:
+def memory_decays(
+    heads: int, *, shortest: float = 8.0, longest: float = 2000.0, device: torch.device | str | None = None
+) -> Tensor:
     """Decays of the heads' memories, geometric in their time constants.
 
         lambda_h = 1 - 1 / tau_h,   tau_h from shortest to longest tokens
@@ -19,6 +21,7 @@ def memory_decays(heads: int, *, shortest: float = 8.0, longest: float = 2000.0)
         heads: H, >= 1; one head alone takes the longest.
         shortest: tau of the first head in tokens, > 1.
         longest: tau of the last head in tokens.
+        device: where they live.
 
     Returns:
         Decays in (0, 1), float32, (H,).
@@ -26,7 +29,8 @@ def memory_decays(heads: int, *, shortest: float = 8.0, longest: float = 2000.0)
     References:
         Sun et al. (2023), arXiv 2307.08621, section 2.2: retention with one decay a head.
     """
-    share_H = torch.linspace(0, 1, heads, dtype=torch.float64) if heads > 1 else torch.ones(1, dtype=torch.float64)
+    first = 0.0 if heads > 1 else 1.0
+    share_H = torch.linspace(first, 1, heads, dtype=torch.float64, device=device)
     return (1 - 1 / (shortest * (longest / shortest) ** share_H)).float()
 
 

@@ -22,16 +22,17 @@ def slow_trace(
 
     Args:
         u_BLD: inputs, floating point, (B, L, D).
-        tau_H: time constants in tokens, > 0, one for D / H neighbouring channels, (H,).
+        tau_H: time constants in tokens, > 0, at least float32, one for D / H neighbouring channels, (H,).
         trace_BD: y before the first token, (B, D); None: zero.
         chunk: tokens that are computed at once, >= 1.
 
     Returns:
-        y of every token, (B, L, D), and that of the last, (B, D).
+        y of every token, (B, L, D), and that of the last, (B, D), at least float32.
 
     Raises:
         ValueError: D is not a multiple of H.
     """
+    u_BLD = u_BLD.to(torch.promote_types(u_BLD.dtype, torch.float32))  # in 16 bits slow decays are 1
     B, L, D = u_BLD.shape
     heads = len(tau_H)
     if D % heads:
@@ -72,11 +73,13 @@ class SlowTrace(nn.Module):
 
     @property
     def tau(self) -> Tensor:
-        """Time constants in tokens, (H,)."""
+        """Time constants in tokens, at least float32, (H,)."""
         low, high = self.tau_range
-        return low * torch.exp(math.log(high / low) * torch.sigmoid(self.place_H))
+        place_H = self.place_H.to(torch.promote_types(self.place_H.dtype, torch.float32))
+        return low * torch.exp(math.log(high / low) * torch.sigmoid(place_H))
 
     def forward(self, u_BLD: Tensor, trace_BD: Tensor | None = None, *, chunk: int = 64) -> tuple[Tensor, Tensor]:
-        """See `slow_trace`."""
+        """See `slow_trace`; y of every token comes in the type of the parameters."""
         with torch.autocast(u_BLD.device.type, enabled=False):  # sums over many tokens need float32
-            return slow_trace(u_BLD, self.tau, trace_BD, chunk=chunk)
+            y_BLD, trace_BD = slow_trace(u_BLD, self.tau, trace_BD, chunk=chunk)
+        return y_BLD.to(self.place_H.dtype), trace_BD

@@ -22,6 +22,14 @@ from spikeformer.model_state import LayerState, SpikeformerState
 from spikeformer.phase import phase_period
 from spikeformer.start_values import LinearFactory, make_linear
 
+_STATE_AXES = {
+    "memory": ("micro-steps", "sequences", "heads", "head_dim", "head_dim"),
+    "keys": ("micro-steps", "sequences", "heads", "keys", "head_dim"),
+    "values": ("micro-steps", "sequences", "heads", "keys", "head_dim"),
+    "trace": ("sequences", "channels"),
+    "delayed": ("micro-steps", "sequences", "delayed tokens", "channels"),
+}
+
 
 @dataclass(frozen=True)
 class SpikeformerOutput:
@@ -102,7 +110,7 @@ class TokenModel(nn.Module):
 
         Raises:
             TypeError: x is neither of whole numbers nor floating point.
-            ValueError: the shape of x, a token or the state does not fit.
+            ValueError: the shape of x, a token or the state does not fit. Under torch.compile tokens go unchecked.
         """
         features = self.features(x, state)
         return SpikeformerOutput(
@@ -117,9 +125,9 @@ class TokenModel(nn.Module):
     def features(self, x: Tensor, state: SpikeformerState | None = None) -> Features:
         """What the logits are read from, without them; arguments and errors as for `forward`."""
         current = self._currents(x)
-        self._check_state(state, current.shape[-3])
-        position, length = state.position if state else 0, current.shape[-2]
         x_TBLD = self._encode(current)
+        self._check_state(state, x_TBLD)
+        position, length = state.position if state else 0, x_TBLD.shape[2]
         positions = self._positions(position, length, x_TBLD.device)
         layers: list[LayerState] = []
         channel_rates: dict[str, Tensor] = {}
@@ -149,10 +157,10 @@ class TokenModel(nn.Module):
                 raise TypeError(f"{name}: expected tokens of int64 or spikes in floating point, got {x.dtype}")
             if x.ndim != 2 or not x.numel():
                 raise ValueError(f"{name}: expected tokens of (B, L), at least one, got {tuple(x.shape)}")
-            if x.device.type == "cpu" and not 0 <= int(x.min()) <= int(x.max()) < config.vocab_size:
-                raise ValueError(
-                    f"{name}: tokens must be from 0 to {config.vocab_size - 1}, got {int(x.min())} to {int(x.max())}"
-                )
+            if not (torch.compiler.is_compiling() or x.is_meta):
+                low, high = torch.stack(torch.aminmax(x)).tolist()
+                if not 0 <= low <= high < config.vocab_size:
+                    raise ValueError(f"{name}: tokens must be from 0 to {config.vocab_size - 1}, got {low} to {high}")
             return functional.embedding(x, self.embedding_VD) * math.sqrt(config.dim)
         if config.input_dim is None:
             raise ValueError(f"{name}: takes tokens; set input_dim in its configuration for spike trains")
@@ -162,15 +170,28 @@ class TokenModel(nn.Module):
             )
         return self.input(x)
 
-    def _check_state(self, state: SpikeformerState | None, batch: int) -> None:
+    def _check_state(self, state: SpikeformerState | None, x_TBLD: Tensor) -> None:
         if state is None:
             return
-        name = type(self).__name__
-        if len(state.layers) != self.config.layers or state.batch != batch:
-            raise ValueError(
-                f"{name}: a state of {len(state.layers)} layers and {state.batch} sequences does not fit "
-                f"{self.config.layers} layers and {batch} sequences"
-            )
+        config, (T, B, _, D), refusal = self.config, x_TBLD.shape, f"{type(self).__name__}: a state of"
+        if len(state.layers) != config.layers:
+            raise ValueError(f"{refusal} {len(state.layers)} layers does not fit {config.layers} layers")
+        wanted = {"delayed"} | ({"memory"} if config.attention == "linear" else {"keys", "values"})
+        wanted |= {"trace"} if config.memory else set()
+        sizes = {"micro-steps": T, "sequences": B, "heads": config.heads, "head_dim": config.head_dim, "channels": D}
+        sizes["delayed tokens"] = config.delays - 1
+        for layer in state.layers:
+            kept = {"memory": layer.attention.memory, "keys": layer.attention.keys, "values": layer.attention.values}
+            kept |= {"trace": layer.trace, "delayed": layer.delayed}
+            kept = {name: x for name, x in kept.items() if x is not None and x.ndim == len(_STATE_AXES[name])}
+            if set(kept) != wanted:
+                raise ValueError(
+                    f"{refusal} {', '.join(kept)} does not fit attention={config.attention!r}, memory={config.memory}"
+                )
+            for name, tensor in kept.items():
+                for axis, size in zip(_STATE_AXES[name], tensor.shape, strict=True):
+                    if size != sizes.get(axis, size):
+                        raise ValueError(f"{refusal} {size} {axis} does not fit {sizes[axis]} {axis}")
 
     def _read_out(self, hidden_BLD: Tensor) -> Tensor:
         if self.config.tie_embeddings:
