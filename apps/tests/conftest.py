@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,12 +93,12 @@ def program() -> list[str]:
 
 @pytest.fixture
 def started(program: list[str], tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start the program in the test's own folder; what still runs at the end is killed."""
+    """Start the program, or another command line, in the test's own folder; what still runs at the end is killed."""
     processes: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: object) -> subprocess.Popen[str]:
+    def start(*arguments: object, by: Sequence[str] = program) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [*program, *map(str, arguments)],
+            [*by, *map(str, arguments)],
             cwd=tmp_path,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,

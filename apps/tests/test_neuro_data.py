@@ -9,6 +9,7 @@ import lzma
 import os
 import re
 import signal
+import sys
 import threading
 from typing import Literal
 
@@ -16,11 +17,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from neuro.data_settings import TextSourceSettings
-from neuro.text_sources import PART, read_records
+from neuro.config import ConfigError
+from neuro.data_settings import DataTokenizeSettings, SplitSettings, TextSourceSettings
+from neuro.data_split import assign
+from neuro.text_sources import TextRecord, read_records
 from neuro.text_tokenizers import ByteTokenizer, load_tokenizer
+from neuro.tokenizer_pool import encode_in_order
 from spikeformer.token_shards import TokenShards
 
+SHORT_PART = 2**10  # bytes, in place of PART
 TEXT = "One line of text.\nÄnother: größer, 雨.\n\nA second paragraph\nof two lines.\n"
 
 
@@ -94,10 +99,17 @@ def test_what_a_document_is(neuro, tmp_path, documents, expected):
 @settings(max_examples=40, deadline=None)
 @given(
     paragraphs=st.lists(st.text("ab ä雨", min_size=1, max_size=30), min_size=1, max_size=6),
-    repeat=st.integers(1, 4 * PART // 30),
+    repeat=st.integers(1, 4 * SHORT_PART // 30),
 )
 def test_long_documents_come_back_from_their_parts(tmp_path_factory, paragraphs, repeat):
     """Parts are cut anywhere between characters, and together they are the documents."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("neuro.text_sources.PART", SHORT_PART)
+        patched.setattr("neuro.text_files.LONGEST_LINE", 3 * SHORT_PART)
+        _check_parts(tmp_path_factory, paragraphs, repeat)
+
+
+def _check_parts(tmp_path_factory, paragraphs, repeat):
     paragraphs = [text.strip() * repeat for text in paragraphs if text.strip()]
     path = tmp_path_factory.mktemp("parts") / "t.txt"
     path.write_text("\n\n".join(paragraphs), encoding="utf-8")
@@ -110,7 +122,7 @@ def test_long_documents_come_back_from_their_parts(tmp_path_factory, paragraphs,
         for record in read_records(str(path), TextSourceSettings(documents=documents)):
             assert not record.problem
             assert record.text is not None
-            assert len(record.text.encode()) <= 2 * PART
+            assert len(record.text.encode()) <= 2 * SHORT_PART
             current += record.text
             if record.ends:
                 read.append(current)
@@ -235,6 +247,70 @@ def test_validation_by_key(neuro, tmp_path):
     assert sides[0] == sides[1] != sides[2]
 
 
+@settings(max_examples=60)
+@given(
+    parts=st.lists(st.lists(st.text("ab \n", max_size=12), min_size=1, max_size=4), min_size=1, max_size=4),
+    share=st.sampled_from([0.05, 0.3, 0.5]),
+)
+def test_the_last_characters_validate(parts, share):
+    """Whatever the files are: all text is there once, in its order; the cut ends one document, and no file is lost."""
+    records = [TextRecord("", text, part == len(file)) for file in parts for part, text in enumerate(file, 1)]
+    texts = ["".join(file) for file in parts]
+    given_settings = DataTokenizeSettings(split=SplitSettings(share))
+    total = sum(map(len, texts))
+    if total == 1:
+        with pytest.raises(ConfigError, match="one character, nothing is left to train on"):
+            list(assign(records, "last characters", given_settings))
+        return
+    placed = list(assign(records, "last characters", given_settings))
+    assert [number for _, number, _ in placed] == list(range(len(placed)))
+    assert [name for name, _, _ in placed] == sorted(name for name, _, _ in placed)  # "train" before "validation"
+    assert "".join(record.text or "" for _, _, record in placed) == "".join(texts)
+    if total:
+        train = "".join(record.text or "" for name, _, record in placed if name == "train")
+        assert min(1, total // 4) <= len(train) <= total - max(1, round(share * total))
+        ends = [record.ends for name, _, record in placed if name == "train"]
+        assert ends[-1]
+        documents = sum(record.ends for _, _, record in placed)
+        assert documents - len(texts) in (0, 1)
+
+
+def test_a_cut_falls_on_the_end_of_a_line_or_a_word():
+    given_settings = DataTokenizeSettings(split=SplitSettings(0.25))
+    for text, train in (("one\ntwo\nthree four\n", "one\ntwo\n"), ("one two three", "one two "), ("x" * 8, "x" * 6)):
+        placed = list(assign([TextRecord("", text)], "last characters", given_settings))
+        assert [record.text for _, _, record in placed] == [train, text[len(train) :]]
+
+
+def test_what_cannot_be_read_moves_nothing_and_ends_nothing(neuro, tmp_path):
+    """The other documents go where they would with it, and no empty document stands in its place."""
+    lines = [f"line {number}".encode() for number in range(300)]
+    for name, bad in (("whole", b"line 7"), ("damaged", b"\xff")):
+        lines[7] = bad
+        (tmp_path / f"{name}.txt").write_bytes(b"\n".join(lines))
+        options = ("--documents", "line", "--validation", 0.2, "--quiet")
+        assert neuro("data", "tokenize", f"{name}.txt", *options, "--out", name).code == 0
+    lost = as_tokens("line 7")
+    for split in ("train", "validation"):
+        whole, damaged = tokens_of(tmp_path / "whole", split), tokens_of(tmp_path / "damaged", split)
+        at = bytes(e if e < 256 else 10 for e in whole).find(b"line 7\n")
+        assert damaged == (whole if at < 0 else whole[:at] + whole[at + len(lost) :])
+
+
+@pytest.mark.parametrize("documents", ["line", "json"])
+def test_a_line_that_is_too_long_is_named(tmp_path, monkeypatch, documents):
+    monkeypatch.setattr("neuro.text_files.LONGEST_LINE", 64)
+    rows = ["short", "Ä" * 100, "y" * 64, "z" * 63, "short"]
+    lines = [json.dumps({"text": row}, ensure_ascii=False) if documents == "json" else row for row in rows]
+    (tmp_path / "t.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    read = list(read_records(str(tmp_path / "t.txt"), TextSourceSettings(documents=documents)))
+    fit = [len(line.encode()) < 64 for line in lines]
+    assert [record.text for record in read] == [row if fits else None for row, fits in zip(rows, fit, strict=True)]
+    assert [record.where[-2:] for record in read] == [":1", ":2", ":3", ":4", ":5"]
+    assert all("line longer than" in record.problem for record in read if record.text is None)
+    assert fit.count(False) == (3 if documents == "json" else 2)
+
+
 def test_the_end_of_a_file_validates(neuro, tmp_path):
     text = many_lines(4000)
     (tmp_path / "t.txt").write_text(text)
@@ -245,32 +321,37 @@ def test_the_end_of_a_file_validates(neuro, tmp_path):
     assert len(validation) / len(text) == pytest.approx(0.2, abs=0.1)
 
 
+WAITING = """
+import sys, time
+from spikeformer.token_writer import TokenShardWriter
+from neuro.__main__ import main
+end_shard, last = TokenShardWriter._end_shard, sys.argv.pop(1)
+def waits(self):
+    name = self._name
+    end_shard(self)
+    if name == last:
+        time.sleep(600)
+TokenShardWriter._end_shard = waits
+main()
+"""
+
+
 def test_killed_and_then_stopped(neuro, started, wait_for, tmp_path):
     """No exit code at all, then 75; the same command again ends with the same bytes as without."""
-    text = many_lines(3000)
+    (tmp_path / "t.txt").write_text(many_lines(3000))
     options = ("t.txt", "--documents", "line", "--set", "shard_tokens=20000", "--quiet")
-    os.mkfifo(tmp_path / "t.txt")  # gives a part of the text and then keeps its reader waiting
-
-    def finish(out):
-        feeding = threading.Thread(target=(tmp_path / "t.txt").write_text, args=(text,))
-        feeding.start()
-        ended = neuro("data", "tokenize", *options, "--out", out)
-        feeding.join()
-        assert ended.code == 0, ended.err
-
-    for sent, share, shard in ((signal.SIGKILL, 0.5, 1), (signal.SIGINT, 0.9, 3)):
-        process = started("data", "tokenize", *options, "--out", "stopped")
-        with (tmp_path / "t.txt").open("w") as pipe:
-            pipe.write(text[: int(share * len(text))])
-            pipe.flush()
-            wait_for(tmp_path / "stopped" / "train" / f"tokens-{shard:05d}.bin", process)
-            process.send_signal(sent)
-            err = process.communicate(timeout=60)[1]
+    err = ""
+    for sent, last in ((signal.SIGKILL, "tokens-00001.bin"), (signal.SIGINT, "tokens-00003.bin")):
+        waiting = (sys.executable, "-c", WAITING, last)
+        process = started("data", "tokenize", *options, "--out", "stopped", by=waiting)
+        wait_for(tmp_path / "stopped" / "train" / last, process)
+        process.send_signal(sent)
+        err = process.communicate(timeout=60)[1]
         assert process.returncode == (75 if sent == signal.SIGINT else -9), err
         assert not json.loads((tmp_path / "stopped" / "train" / "index.json").read_text())["complete"]
     assert "start the same command again" in err
-    finish("stopped")
-    finish("whole")
+    for out in ("stopped", "whole"):
+        assert neuro("data", "tokenize", *options, "--out", out).code == 0
     assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
 
 
@@ -297,7 +378,7 @@ def test_interrupted_anywhere(neuro, tmp_path, monkeypatch):
             left = stops_after
             ended = neuro("data", "tokenize", *options, "--out", out)
         refused(ended, "stopped by a signal", code=75)
-        refused(neuro("data", "info", out), "has not finished")
+        refused(neuro("data", "info", out), "has not finished" if stops_after else "no tokens here")
         assert neuro("data", "tokenize", *options, "--out", out).code == 0
         assert contents(tmp_path / out) == contents(tmp_path / "whole")
     again = neuro("data", "tokenize", *options, "--out", "whole", "--json")
@@ -305,6 +386,32 @@ def test_interrupted_anywhere(neuro, tmp_path, monkeypatch):
     assert json.loads(again.out)["splits"]["train"]["shards"] > 3
     other = neuro("data", "tokenize", *options, "--out", "whole", "--seed", 5)
     refused(other, "another seed")
+
+
+def test_a_source_that_changed_or_comes_once_is_not_gone_on_with(neuro, tmp_path):
+    """Another text of the same size is another text; what comes through a pipe cannot be compared."""
+    (tmp_path / "t.txt").write_text(TEXT)
+    assert neuro("data", "tokenize", "t.txt", "--out", "out", *WHOLE).code == 0
+    (tmp_path / "t.txt").write_text(TEXT[::-1])
+    refused(neuro("data", "tokenize", "t.txt", "--out", "out", *WHOLE), "tokens of another sources")
+    os.mkfifo(tmp_path / "pipe")
+    refused(neuro("data", "tokenize", "pipe", "--out", "once"), "pipe: cannot be read twice")
+    feeding = threading.Thread(target=(tmp_path / "pipe").write_text, args=(TEXT,))
+    feeding.start()
+    assert neuro("data", "tokenize", "pipe", "--out", "once", *WHOLE).code == 0
+    feeding.join()
+    assert tokens_of(tmp_path / "once") == as_tokens(TEXT)
+    refused(neuro("data", "tokenize", "pipe", "--out", "once", *WHOLE), "holds tokens of pipe", "use another folder")
+
+
+def dies(_):
+    os._exit(9)
+
+
+def test_a_worker_that_is_killed_is_named(monkeypatch):
+    monkeypatch.setattr("neuro.tokenizer_pool._encode", dies)
+    with pytest.raises(RuntimeError, match="one of --workers 2 was killed"):
+        list(encode_in_order([["a"], ["b"]], ByteTokenizer(), 2))
 
 
 def test_info_names_what_is_damaged(neuro, tmp_path):
@@ -342,7 +449,11 @@ def test_dry_run_writes_nothing(neuro, tmp_path):
         (["bad.txt.xz", "--out", "o"], "bad.txt.xz: damaged"),
         (["bad.txt.bz2", "--out", "o"], "bad.txt.bz2: damaged"),
         (["cut.txt.gz", "--out", "o"], "cut.txt.gz: damaged"),
-        (["t.txt", "--out", "o"], "nothing is left to train on"),
+        (["one.txt", "--out", "o"], "one character, nothing is left to train on"),
+        (["one.txt", "--documents", "line", "--set", "split.by=last", "--out", "o"], "one document, nothing is left"),
+        (["one.txt", "--documents", "line", "--out", "o"], "none came to validation; use more text, or --validation 0"),
+        (["void.txt", "--out", "o"], "void.txt: no text in it"),
+        (["void.txt", "t.txt", "--documents", "json", "--out", "o"], "and 1 more: no text in it; 4 record(s) skipped"),
         (["t.txt", "--out", "t.txt/o"], "t.txt is a file"),
         (["t.txt", "--validation", "0.9", "--out", "o"], "[0, 0.5]"),
         (["t.txt", "--set", "text.feild=x", "--out", "o"], "did you mean text.field"),
@@ -354,8 +465,11 @@ def test_dry_run_writes_nothing(neuro, tmp_path):
 )
 def test_bad_input_is_one_line(neuro, tmp_path, arguments, said):
     (tmp_path / "t.txt").write_text(TEXT)
+    (tmp_path / "one.txt").write_text("1")
+    (tmp_path / "void.txt").write_text("")
     (tmp_path / "empty").mkdir()
     for suffix in ("gz", "xz", "bz2"):
         (tmp_path / f"bad.txt.{suffix}").write_bytes(b"no archive at all")
     (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(many_lines(500).encode())[:-300])
     refused(neuro("data", "tokenize", *arguments), said)
+    assert not (tmp_path / "o").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import shutil
@@ -10,6 +11,10 @@ import signal
 import pytest
 import torch
 from ddp_utils import read_metrics
+from neuro.config import ConfigError
+from neuro.language_data import tokens_folder
+from neuro.spike_generate import check
+from neuro.spikeformer_settings import GenerateSettings
 from neuro.text_tokenizers import load_tokenizer
 from spikeformer import Spikeformer, generate, load_model
 from spikeformer.language_model_evaluation import evaluate_language_model
@@ -81,6 +86,31 @@ def test_generate_is_what_the_library_generates(neuro, language_run):
     assert neuro("spike", "generate", "--model", run / "dense", "-n", 5).code == 0
 
 
+def test_generate_takes_settings_from_a_file(neuro, language_run, tmp_path):
+    run, _ = language_run
+    (tmp_path / "g.toml").write_text('tokens = 7\ntemperature = 0.0\ndevice = "cpu"\n')
+    options = ("spike", "generate", "--model", run, "--config", "g.toml", "--json")
+    assert json.loads(neuro(*options).out)["tokens"] == 7
+    assert json.loads(neuro(*options, "--set", "tokens=3").out)["tokens"] == 3
+    settings = json.loads(neuro(*options, "-n", 5, "--dry-run").out)["settings"]
+    assert (settings["tokens"], settings["temperature"]) == (5, 0.0)
+
+
+def test_generate_tells_its_speed_beside_the_text(neuro, language_run):
+    run, _ = language_run
+    options = ("spike", "generate", "--model", run, "-n", 2, "--device", "cpu")
+    said, quiet = neuro(*options), neuro(*options, "--quiet")
+    assert said.out == quiet.out
+    assert "2 tokens, " in said.err
+    assert quiet.err == ""
+
+
+def test_generate_refuses_a_stdout_that_cannot_show_all_characters(language_run, monkeypatch):
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="iso-8859-1"))
+    with pytest.raises(ConfigError, match="stdout: is iso-8859-1, texts need UTF-8; set PYTHONIOENCODING=utf-8"):
+        check(language_run[0], "größer", GenerateSettings(device="cpu"))
+
+
 def test_eval_of_a_model(neuro, language_run, tmp_path):
     run, summary = language_run
     ended = neuro("spike", "eval", "--model", run, "--out", "eval", "--json", "--quiet")
@@ -121,6 +151,7 @@ def test_other_tokens(neuro, tmp_path):
     assert neuro("data", "tokenize", *tokenized, "--out", "tokens").code == 0
     options = ("--data", "tokens", "--steps", 2, "--out", "run", *SMALL, "--set", "model.dim=4")
     refused(neuro("spike", "train", *options), "model.vocab_size: is 257", "--set model.vocab_size=30523")
+    assert not (tmp_path / "run").exists()
     ended = neuro("spike", "train", *options, "--set", "model.vocab_size=30523")
     assert ended.code == 0, ended.err
     (tmp_path / "tokens").rename(tmp_path / "away")
@@ -161,7 +192,9 @@ def test_defaults_need_no_arguments(neuro, tmp_path):
     [
         (["train", "--data", "missing"], "missing: no such file"),
         (["train", "--data", "samples:x"], "there is samples:lee"),
-        (["train", "--data", "short.txt"], "nothing is left to train on"),
+        (["train", "--data", "one.txt"], "one character, nothing is left to train on"),
+        (["train", "--data", "short.txt"], "5 tokens do not fill 16 streams of 257"),
+        (["train", "--set", "model.vocab_size=99", "--dry-run"], "model.vocab_size: is 99, the text has 257 tokens"),
         (["train", "--dense", "--twin"], "leave one of them out"),
         (["train", "--set", "model.head=3"], "did you mean model.heads"),
         (["train", "--set", "model.dim=30", "--set", "model.heads=4"], "dim"),
@@ -169,6 +202,10 @@ def test_defaults_need_no_arguments(neuro, tmp_path):
         (["generate", "--model", "missing"], "missing"),
         (["generate", "--model", "empty"], "empty: no data.json"),
         (["generate", "--prompt", "x"], "--model"),
+        (["generate", "--model", "empty", "--set", "top_k=-1"], "must not be negative"),
+        (["generate", "--model", "empty", "--set", "temprature=1"], "did you mean temperature"),
+        (["generate", "--model", "empty", "--prompt", "a\udcffb"], "not UTF-8; write it in UTF-8"),
+        (["generate", "--model", "empty", "--dry-run"], "empty: no data.json"),
         (["eval", "--model", "missing"], "missing"),
         (["eval", "--model", "empty", "--limit", "3"], "--limit: is for spike codes"),
         (["eval", "--data", "text.txt"], "name it with --model"),
@@ -176,13 +213,17 @@ def test_defaults_need_no_arguments(neuro, tmp_path):
 )
 def test_bad_input_is_one_line(neuro, tmp_path, arguments, said):
     (tmp_path / "empty").mkdir()
+    (tmp_path / "one.txt").write_text("1")
     (tmp_path / "short.txt").write_text("short")
     refused(neuro("spike", *arguments), said)
 
 
 def test_damage_is_named(neuro, language_run, tmp_path):
+    """In a run folder that moved, and its tokens with it."""
     run, _ = language_run
     shutil.copytree(run, tmp_path / "run")
+    for name in ("run", "run/dense"):
+        assert tokens_folder(tmp_path / name).resolve() == (tmp_path / "run" / "tokens").resolve()
     shard = tmp_path / "run" / "tokens" / "train" / "tokens-00000.bin"
     shard.write_bytes(shard.read_bytes()[:-2] + b"\x07\x00")
     refused(neuro("spike", "train", "--data", "run/tokens", "--out", "b", *SMALL), "tokens-00000.bin: damaged")

@@ -36,7 +36,9 @@ def tokenize(
     errors: Annotated[
         Literal["skip", "replace", "fail"] | None, typer.Option(help="What to do with a record that is not UTF-8.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes that tokenize.", min=1)] = 1,
+    workers: Annotated[
+        int, typer.Option(help="Processes that tokenize. Not --nproc: none of them runs under torchrun.", min=1)
+    ] = 1,
     config: ConfigFile = None,
     settings: Settings = None,
     seed: Seed = None,

@@ -40,9 +40,10 @@ class SplitSettings:
     """What is kept out for validation.
 
     Args:
-        validation: its share of the records, in [0, 0.5]; 0 for none.
-        by: "hash" draws records by key, "last" takes the last ones, which reads the sources twice; "auto" is "last"
-            where all documents are whole files, whose text then stays in one piece, and "hash" elsewhere.
+        validation: its share, in [0, 0.5]; 0 for none.
+        by: "hash" draws documents by key. "last", which reads the sources twice, takes the last documents; where all
+            documents are whole files the last characters, from the end of a line on. "auto" is "last" for these and
+            "hash" elsewhere.
     """
 
     validation: float = 0.05

@@ -11,20 +11,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ddp_utils import Stopped, atomic_file, lock_run_folder, progress, setup_logging
-from ddp_utils.seed import key_bits
+from ddp_utils import Stopped, atomic_file, progress, setup_logging
 from spikeformer import TokenShards, TokenShardWriter
 
 from neuro.config import ConfigError, to_toml
 from neuro.data_settings import DataTokenizeSettings, TextSourceSettings
-from neuro.run_folder import CONFIG
-from neuro.text_files import HUB, STDIN, expand_sources
-from neuro.text_sources import TextRecord, documents_of, read_records
+from neuro.data_split import TRAIN, VALIDATION, assign, way_to_split
+from neuro.run_folder import CONFIG, holding
+from neuro.text_files import expand_sources
+from neuro.text_sources import TextRecord, identity, read_records
 from neuro.text_tokenizers import TextTokenizer, load_tokenizer
 from neuro.tokenizer_pool import encode_in_order
 
-TRAIN, VALIDATION, COUNTS = "train", "validation", "bad_records.json"
-BATCH_RECORDS, BATCH_CHARACTERS = 256, 2**20
+COUNTS = "bad_records.json"
+BATCH_RECORDS, BATCH_CHARACTERS = 256, 2**22
 log = logging.getLogger("neuro")
 
 
@@ -49,17 +49,16 @@ def tokenize(
     """
     setup_logging(quiet=quiet)
     try:
-        with lock_run_folder(out):
+        with holding(out):
             sources = expand_sources(settings.text.sources)
             tokenizer = tokenizer or load_tokenizer(settings.tokenizer)
             reader = RecordReader(sources, settings.text)
-            takes_last = _takes_last(sources, settings)
+            way = way_to_split(sources, settings)
             with ExitStack() as stack:
                 writers = _open_writers(settings, out, sources, tokenizer, stack)
                 if not all(writer.index.complete for writer in writers.values()):
-                    first_validation = _first_of_last(reader, settings) if takes_last else None
-                    chosen = _assign(reader, settings, first_validation)
-                    _write(chosen, writers, tokenizer, workers, quiet=quiet)
+                    _write(assign(reader, way, settings), writers, tokenizer, workers, quiet=quiet)
+                    _check_written(writers, sources, reader.skipped)
                     _write_facts(settings, out, tokenizer, reader)
                 folders = {name: writer.finish() for name, writer in writers.items()}
     except KeyboardInterrupt:
@@ -98,7 +97,7 @@ def summary(out: Path, folders: dict[str, TokenShards]) -> dict[str, Any]:
 
 
 class RecordReader:
-    """Records of all sources, numbered; it can be walked through again, but for the standard input.
+    """Records of all sources; it can be walked through again, but for the standard input.
 
     Args:
         sources: what `expand_sources` gave.
@@ -137,33 +136,6 @@ class RecordReader:
             )
 
 
-def _takes_last(sources: list[str], settings: DataTokenizeSettings) -> bool:
-    if settings.split.by == "auto":
-        whole_files = all(documents_of(source, settings.text) == "file" for source in sources)
-        last = whole_files and STDIN not in sources
-    else:
-        last = settings.split.by == "last"
-    if last and settings.split.validation and STDIN in sources:
-        raise ConfigError("split.by: the standard input cannot be read twice; use --set split.by=hash, or a file")
-    return last and settings.split.validation > 0
-
-
-def _first_of_last(reader: RecordReader, settings: DataTokenizeSettings) -> int:
-    """Number of the first record for validation, where that takes the last ones."""
-    level = log.level
-    log.setLevel(logging.ERROR)  # what is skipped is told of when it is tokenized
-    try:
-        n_records = sum(1 for _ in reader)
-    finally:
-        log.setLevel(level)
-    if n_records < 2:
-        raise ConfigError(
-            f"split.validation: the texts are one record of at most 4 KiB, nothing is left to train on; "
-            f"use --validation 0, or more text than {reader.sources[0]}"
-        )
-    return n_records - max(1, round(n_records * settings.split.validation))
-
-
 def _open_writers(
     settings: DataTokenizeSettings,
     out: Path,
@@ -171,36 +143,38 @@ def _open_writers(
     tokenizer: TextTokenizer,
     stack: ExitStack,
 ) -> dict[str, TokenShardWriter]:
-    sizes = [[source, _size(source)] for source in sources]
+    identities = [[source, identity(source)] for source in sources]
     text = {key: value for key, value in asdict(settings.text).items() if key not in ("sources", "bad_records")}
-    origin = {"sources": sizes, **text, "split": asdict(settings.split), "seed": settings.seed}
+    origin = {"sources": identities, **text, "split": asdict(settings.split), "seed": settings.seed}
     names = (TRAIN, VALIDATION) if settings.split.validation else (TRAIN,)
     facts = {"tokenizer": tokenizer.describe(), "vocab_size": tokenizer.vocab_size, "end_id": tokenizer.end_id}
-    return {
+    writers = {
         name: stack.enter_context(
             TokenShardWriter(out / name, **facts, origin=origin, shard_tokens=settings.shard_tokens)
         )
         for name in names
     }
+    once = [source for source, found in identities if found is None]
+    if once and any(writer.position for writer in writers.values()):
+        raise ConfigError(
+            f"{out}: holds tokens of {once[0]}, which cannot be compared with what comes from there now; "
+            "use another folder, or a file to go on with"
+        )
+    return writers
 
 
-def _size(source: str) -> int | None:
-    return None if source == STDIN or source.startswith(HUB) else Path(source).stat().st_size
+def _check_written(writers: dict[str, TokenShardWriter], sources: list[str], skipped: int) -> None:
+    """Refuse to end without any text.
 
-
-def _assign(
-    reader: RecordReader, settings: DataTokenizeSettings, first_validation: int | None
-) -> Iterator[tuple[str, int, TextRecord]]:
-    """Where each record goes, its number and itself."""
-    share = settings.split.validation
-    for number, record in enumerate(reader):
-        if first_validation is None:
-            name = VALIDATION if share and key_bits(settings.seed, "validation", number) < share * 2**64 else TRAIN
-        else:
-            name = TRAIN if number < first_validation else VALIDATION
-            if number == first_validation - 1 and record.text is not None:
-                record = TextRecord(record.where, record.text, True, record.problem)  # training ends here
-        yield name, number, record
+    Raises:
+        ConfigError: nothing came to train on, or to validate on.
+    """
+    texts = sources[0] if len(sources) == 1 else f"{sources[0]} and {len(sources) - 1} more"
+    empty = [name for name, writer in writers.items() if not writer.tokens]
+    if len(empty) == len(writers):
+        raise ConfigError(f"{texts}: no text in it" + (f"; {skipped} record(s) skipped" if skipped else ""))
+    if empty:
+        raise ConfigError(f"{texts}: too few documents, none came to {empty[0]}; use more text, or --validation 0")
 
 
 def _write(

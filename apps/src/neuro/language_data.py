@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from spikeformer import TokenShards
 
 from neuro.config import ConfigError
 from neuro.data_settings import DataTokenizeSettings, SplitSettings, TextSourceSettings
-from neuro.data_tokenize import TRAIN, VALIDATION, open_splits, tokenize
+from neuro.data_split import TRAIN, VALIDATION
+from neuro.data_tokenize import open_splits, tokenize
 from neuro.run_folder import MODEL
 from neuro.spikeformer_settings import SAMPLE_TEXT
-from neuro.text_tokenizers import TextTokenizer, open_tokenizer
+from neuro.text_files import expand_sources
+from neuro.text_tokenizers import ByteTokenizer, TextTokenizer, open_tokenizer
 
 DATA, TOKENS, DENSE = "data.json", "tokens", "dense"
 
@@ -61,14 +64,42 @@ def open_data(source: str, validation: float, folder: Path, *, verify: bool, qui
 
 def _prepare(source: str, validation: float, folder: Path, verify: bool, quiet: bool) -> Path:
     path = Path(source).expanduser()
-    tokenized = any((path / name).is_file() for name in ("index.json", f"{TRAIN}/index.json"))
-    if not tokenized:
+    if not is_tokenized(path):
         path = folder / TOKENS
         text = TextSourceSettings(sources=(text_file(source),))
         tokenize(DataTokenizeSettings(text, split=SplitSettings(validation)), path, workers=1, quiet=quiet)
-    for tokens in open_splits(path).values() if verify else ():
-        tokens.verify()
+    elif verify:
+        for tokens in open_splits(path).values():
+            tokens.verify()
     return path
+
+
+def is_tokenized(path: Path) -> bool:
+    """True for a folder of tokens."""
+    return any((path / name).is_file() for name in ("index.json", f"{TRAIN}/index.json"))
+
+
+def check_data(source: str, vocab_size: int) -> None:
+    """Refuse what cannot be trained on, before anything is written.
+
+    Args:
+        source: as `TextDataSettings` has it.
+        vocab_size: entries of the model.
+
+    Raises:
+        ConfigError: there is no text, or the model has too few entries for its tokens.
+        FileNotFoundError: no such text.
+        FileFormatError: tokens are damaged; the message names the file.
+    """
+    path, wanted = Path(source).expanduser(), ByteTokenizer.vocab_size
+    if is_tokenized(path):
+        wanted = open_splits(path)[TRAIN].vocab_size
+    else:
+        expand_sources((text_file(source),))
+    if vocab_size < wanted:
+        raise ConfigError(
+            f"model.vocab_size: is {vocab_size}, the text has {wanted} tokens; use --set model.vocab_size={wanted}"
+        )
 
 
 def text_file(source: str) -> str:
@@ -97,7 +128,10 @@ def write_data_facts(folder: Path, data: LanguageData, source: str) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     data.tokenizer.save(folder)
-    facts = {"tokenizer": data.tokenizer.describe(), "source": source, "folder": str(data.folder.resolve())}
+    tokens, run = data.folder.resolve(), folder.resolve()
+    moves_along = tokens.is_relative_to(run.parent if run.name == DENSE else run)
+    named = os.path.relpath(tokens, run) if moves_along else str(tokens)
+    facts = {"tokenizer": data.tokenizer.describe(), "source": source, "folder": named}
     with atomic_file(folder / DATA) as temporary:
         temporary.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
@@ -119,6 +153,16 @@ def read_data_facts(run: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FileFormatError(f"{path}: damaged: {error}") from error
     return facts
+
+
+def tokens_folder(run: Path) -> Path:
+    """The tokens that a model was trained on.
+
+    Raises:
+        ConfigError, FileFormatError: as `read_data_facts`.
+    """
+    named = run / read_data_facts(run)["folder"]
+    return run / TOKENS if not named.is_dir() and (run / TOKENS).is_dir() else named
 
 
 def model_file(run: Path) -> Path:

@@ -25,8 +25,9 @@ from torch import Tensor, nn
 
 from neuro.config import ConfigError, to_toml
 from neuro.data_settings import DataTokenizeSettings, SplitSettings, TextSourceSettings
-from neuro.data_tokenize import TRAIN, VALIDATION, open_splits, tokenize
-from neuro.language_data import TOKENS, model_file, read_data_facts, text_file
+from neuro.data_split import TRAIN, VALIDATION
+from neuro.data_tokenize import open_splits, tokenize
+from neuro.language_data import TOKENS, is_tokenized, model_file, read_data_facts, text_file, tokens_folder
 from neuro.language_plots import raster, rates_by_layer, training_curves
 from neuro.output import print_json, print_table, say
 from neuro.report import Section, write_report
@@ -101,9 +102,8 @@ def _open_text(
     run_folder: Path, data: str | None, tokenizer: TextTokenizer, folder: Path, *, quiet: bool
 ) -> TokenShards:
     """The tokens to judge on: the run's validation text, a folder of tokens, or a text that is tokenized first."""
-    source = read_data_facts(run_folder)["folder"] if data is None else data
-    path = Path(source).expanduser()
-    if data is not None and not any((path / name).is_file() for name in ("index.json", f"{TRAIN}/index.json")):
+    path = tokens_folder(run_folder) if data is None else Path(data).expanduser()
+    if data is not None and not is_tokenized(path):
         path = folder / TOKENS
         settings = DataTokenizeSettings(TextSourceSettings(sources=(text_file(data),)), split=SplitSettings(0.0))
         tokenize(settings, path, workers=1, quiet=quiet, tokenizer=tokenizer)

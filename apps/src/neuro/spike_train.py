@@ -19,7 +19,7 @@ from spikeformer import (
     train_language_model,
 )
 
-from neuro.config import ConfigError, to_toml
+from neuro.config import to_toml
 from neuro.language_data import DENSE, LanguageData, open_data, write_data_facts
 from neuro.language_plots import training_curves
 from neuro.report import Section, write_report
@@ -41,20 +41,11 @@ def train(
         with running(plan, settings):
             about = settings.data
             data = open_data(about.source, about.validation, plan.folder, verify=about.verify, quiet=quiet)
-            _check_vocabulary(settings, data)
             log.info("%s; run folder %s", describe(data), plan.folder)
             results = []
             for kind in ("spiking", "dense") if settings.kind == "both" else (settings.kind,):
                 results.append(_train_one(kind, settings, data, plan, world, quiet=quiet, tensorboard=tensorboard))
             return finish(settings, plan, data, results) if world.is_main else None
-
-
-def _check_vocabulary(settings: SpikeTrainSettings, data: LanguageData) -> None:
-    known, wanted = settings.model.vocab_size, data.train.vocab_size
-    if known < wanted:
-        raise ConfigError(
-            f"model.vocab_size: is {known}, the text has {wanted} tokens; use --set model.vocab_size={wanted}"
-        )
 
 
 def describe(data: LanguageData) -> str:

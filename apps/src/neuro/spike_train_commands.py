@@ -53,6 +53,7 @@ def train(
     """Train a spiking language model on a text, on any number of processes."""
     from neuro.config import ConfigError, resolve
     from neuro.embed_commands import show_plan
+    from neuro.language_data import check_data
     from neuro.launching import check_processes, relaunch_run
     from neuro.output import print_json, print_table, say
     from neuro.run_folder import resumed_config
@@ -70,6 +71,7 @@ def train(
     base = resumed_config(out, resume)
     resolved = resolve(SpikeTrainSettings, base=base, file=config, assignments=settings or (), flags=flags)
     check_processes(nproc, resolved.device)
+    check_data(resolved.data.source, resolved.model.vocab_size)
     if dry_run:
         show_plan("spike-train", resolved, out=out, resume=resume, nproc=nproc, as_json=as_json)
         return
@@ -92,23 +94,37 @@ def train(
 def generate(
     model: LanguageModelRunFolder,
     prompt: Annotated[str, typer.Option(help="The text to go on with; the end of a document without it.")] = "",
-    n: Annotated[int, typer.Option("-n", "--tokens", help="Tokens to make.", min=0)] = 400,
-    temperature: Annotated[float, typer.Option(help="Less is safer; 0 takes the likeliest token.", min=0)] = 0.8,
-    top_k: Annotated[int, typer.Option(help="Draw among the K likeliest tokens; 0: among all.", min=0)] = 0,
+    n: Annotated[int | None, typer.Option("-n", "--tokens", help="Tokens to make.", min=0)] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Less is safer; 0 takes the likeliest token.", min=0)
+    ] = None,
+    top_k: Annotated[int | None, typer.Option(help="Draw among the K likeliest tokens; 0: among all.", min=0)] = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
     device: Device = None,
     seed: Seed = None,
     as_json: Json = False,
+    quiet: Quiet = False,
+    dry_run: DryRun = False,
 ) -> None:
     """Go on with a text, token by token, in memory that does not grow with it."""
+    from dataclasses import asdict
+
+    from neuro.config import resolve, to_toml
+    from neuro.launching import check_single_process
+    from neuro.output import print_json, say
+    from neuro.spikeformer_settings import GenerateSettings
+
+    flags = {"tokens": n, "temperature": temperature, "top_k": top_k, "seed": seed, "device": device}
+    resolved = resolve(GenerateSettings, file=config, assignments=settings or (), flags=flags)
+    check_single_process("spike generate")
     from neuro import spike_generate
 
-    spike_generate.generate_text(
-        model,
-        prompt,
-        n,
-        temperature=temperature,
-        top_k=top_k,
-        seed=seed or 0,
-        device=device or "auto",
-        as_json=as_json,
-    )
+    if dry_run:
+        spike_generate.check(model, prompt, resolved)
+        if as_json:
+            print_json({"settings": asdict(resolved), "model": str(model), "prompt": prompt})
+        else:
+            say(f"{to_toml(resolved)}\n# would make {resolved.tokens} tokens by {model}")
+        return
+    spike_generate.generate_text(model, prompt, resolved, as_json=as_json, quiet=quiet)

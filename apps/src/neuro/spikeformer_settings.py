@@ -57,6 +57,32 @@ class SpikeTrainSettings:
 
 
 @dataclass(frozen=True)
+class GenerateSettings:
+    """Settings of `neuro spike generate`.
+
+    Args:
+        tokens: how many to make.
+        temperature: less is safer; 0 takes the likeliest token.
+        top_k: draw among the k likeliest tokens; 0: among all.
+        seed: keys the draws.
+        device: where to compute.
+    """
+
+    tokens: int = 400
+    temperature: float = 0.8
+    top_k: int = 0
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not (self.tokens >= 0 and self.temperature >= 0 and self.top_k >= 0):
+            raise ValueError(
+                "tokens, temperature and top_k must not be negative, got "
+                f"{self.tokens}, {self.temperature} and {self.top_k}"
+            )
+
+
+@dataclass(frozen=True)
 class LanguageEvalSettings:
     """Settings of `neuro spike eval --model`.
 

@@ -6,6 +6,7 @@ import bz2
 import codecs
 import gzip
 import io
+import itertools
 import lzma
 import sys
 from collections.abc import Iterable, Iterator
@@ -57,6 +58,11 @@ def expand_sources(sources: Iterable[str]) -> list[str]:
     return found
 
 
+def is_repeatable(source: str) -> bool:
+    """False for the standard input and other pipes, which can be read once."""
+    return source != STDIN and (source.startswith(HUB) or Path(source).is_file())
+
+
 def _is_text(file: Path, folder: Path) -> bool:
     hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
     return not hidden and plain_suffix(file) in TEXT_SUFFIXES
@@ -100,11 +106,30 @@ def _open_zstd(source: str) -> BinaryIO:
 
 
 def numbered_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Lines with their ends, numbered from 1; no longer than `LONGEST_LINE`, what goes on has the same number."""
-    number, at_start = 0, True
-    while line := file.readline(LONGEST_LINE):
+    """Lines with their ends, numbered from 1; of one longer than `LONGEST_LINE`, pieces with the same number."""
+    number, at_start, rest = 0, True, b""
+    while line := rest + file.readline(LONGEST_LINE - len(rest)):
+        ends, cut = line.endswith(b"\n"), len(line)
+        if not ends and cut == LONGEST_LINE:
+            cut = character_start(line, cut - 1)
+        line, rest = line[:cut], line[cut:]
         if number == 0:
             line = line.removeprefix(codecs.BOM_UTF8)
         number += at_start
-        at_start = line.endswith(b"\n")
+        at_start = ends
         yield number, line
+
+
+def whole_lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
+    """Lines with their ends, numbered from 1; None in place of one longer than `LONGEST_LINE`."""
+    for number, pieces in itertools.groupby(numbered_lines(file), key=lambda piece: piece[0]):
+        lines = [line for _, line in itertools.islice(pieces, 2)]
+        yield number, lines[0] if len(lines) == 1 else None
+
+
+def character_start(line: bytes, at: int) -> int:
+    """The nearest place not after this one where a character may begin."""
+    for back in range(4):
+        if at - back <= 0 or at >= len(line) or line[at - back] & 0xC0 != 0x80:
+            return max(0, at - back)
+    return at  # four continuation bytes: not UTF-8 anyway

@@ -6,21 +6,35 @@ text, so that the numbers of those after it do not depend on what becomes of it.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import hashlib
+import itertools
 import json
 import lzma
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from neuro.config import ConfigError
 from neuro.data_settings import TextSourceSettings
-from neuro.text_files import HUB, JSON_SUFFIXES, numbered_lines, open_text, plain_suffix
+from neuro.text_files import (
+    HUB,
+    JSON_SUFFIXES,
+    LONGEST_LINE,
+    character_start,
+    is_repeatable,
+    numbered_lines,
+    open_text,
+    plain_suffix,
+    whole_lines,
+)
 
-PART = 2**12  # bytes after which a long document is cut, at the end of a line where there is one
+# Bytes after which a file or paragraph is cut, at the end of a line where there is one. A tokenizer may put a space
+# before each part, so parts are long.
+PART = 2**20
 
 
 @dataclass(frozen=True)
@@ -30,7 +44,7 @@ class TextRecord:
     Args:
         where: file and line, or dataset and row.
         text: None for what could not be read.
-        ends: True if a document ends here; of what could not be read, if parts of it came before.
+        ends: True if a document ends here, read or not.
         problem: what is wrong with it; with a text, what was replaced. "" where nothing is.
     """
 
@@ -49,6 +63,25 @@ def documents_of(source: str, settings: TextSourceSettings) -> str:
     return "json" if plain_suffix(Path(source)) in JSON_SUFFIXES else "file"
 
 
+def identity(source: str) -> str | None:
+    """What tells the contents of a source from others: a checksum; None for what can be read once only.
+
+    Raises:
+        ConfigError: a dataset cannot be read.
+        OSError: a file cannot be read.
+    """
+    if source.startswith(HUB):
+        name, config, _ = parse_dataset(source)
+        with _dataset_errors(source):
+            import datasets
+
+            return datasets.load_dataset_builder(name, config).hash
+    if not is_repeatable(source):
+        return None
+    with Path(source).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_records(source: str, settings: TextSourceSettings) -> Iterator[TextRecord]:
     """The records of one source, always the same in the same order.
 
@@ -65,16 +98,17 @@ def read_records(source: str, settings: TextSourceSettings) -> Iterator[TextReco
         yield from _read_dataset(source, settings.field)
         return
     try:
-        with closing(open_text(source)) as file:
-            lines = numbered_lines(file)
-            if documents == "json":
-                yield from _read_json(source, lines, settings)
-            elif documents == "line":
-                for number, line in lines:
-                    if line.strip():
-                        yield _decoded(line.rstrip(b"\r\n"), f"{source}:{number}", settings)
+        with contextlib.closing(open_text(source)) as file:
+            if documents in ("json", "line"):
+                for number, line in whole_lines(file):
+                    where = f"{source}:{number}"
+                    if line is None:
+                        yield TextRecord(where, None, problem=f"line longer than {LONGEST_LINE // 2**20} MiB")
+                    elif line.strip():
+                        record = _decoded(line.rstrip(b"\r\n"), where, settings)
+                        yield _of_json(record, settings.field) if documents == "json" else record
             else:
-                yield from _read_parts(source, lines, settings, paragraphs=documents == "blank")
+                yield from _read_parts(source, numbered_lines(file), settings, paragraphs=documents == "blank")
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
         raise ConfigError(f"{source}: damaged: {error}; fetch it again") from error
     except OSError as error:
@@ -89,22 +123,17 @@ def _decoded(content: bytes, where: str, settings: TextSourceSettings, *, ends: 
     except UnicodeDecodeError as error:
         problem = f"not UTF-8: {error.reason} at byte {error.start} of the line"
         text = content.decode(errors="replace") if settings.errors == "replace" else None
-        return TextRecord(where, text, ends and text is not None, problem)
+        return TextRecord(where, text, ends, problem)
 
 
-def _read_json(source: str, lines: Iterable[tuple[int, bytes]], settings: TextSourceSettings) -> Iterator[TextRecord]:
-    for number, line in lines:
-        if not line.strip():
-            continue
-        record = _decoded(line, f"{source}:{number}", settings)
-        if record.text is None:
-            yield record
-            continue
-        try:
-            text, problem = _field_of(json.loads(record.text), settings.field), record.problem
-        except (ValueError, RecursionError) as error:
-            text, problem = None, f"not a JSON object with a text: {error}"
-        yield TextRecord(record.where, text, text is not None, problem)
+def _of_json(record: TextRecord, field: str) -> TextRecord:
+    """The text of a line of JSON."""
+    if record.text is None:
+        return record
+    try:
+        return TextRecord(record.where, _field_of(json.loads(record.text), field), problem=record.problem)
+    except (ValueError, RecursionError) as error:
+        return TextRecord(record.where, None, problem=f"not a JSON object with a text: {error}")
 
 
 def _field_of(row: Any, field: str) -> str:
@@ -167,15 +196,7 @@ def _raw_parts(lines: Iterable[tuple[int, bytes]], paragraphs: bool) -> Iterator
 
 def _whole_characters(line: bytes, start: int) -> bytes:
     """A piece of a line, moved to where characters begin."""
-    return line[_character_start(line, start) : _character_start(line, start + PART)]
-
-
-def _character_start(line: bytes, at: int) -> int:
-    """The nearest place not after this one where a character may begin."""
-    for back in range(4):
-        if at - back <= 0 or at >= len(line) or line[at - back] & 0xC0 != 0x80:
-            return max(0, at - back)
-    return at  # four continuation bytes: not UTF-8 anyway
+    return line[character_start(line, start) : character_start(line, start + PART)]
 
 
 def _without_line_end(part: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
@@ -184,32 +205,48 @@ def _without_line_end(part: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
 
 
 def _readable(part: list[tuple[int, bytes]]) -> Iterator[tuple[int, bytes, bool]]:
-    """The part as one; as its lines where it is not UTF-8, so that no more than the bad ones are lost."""
+    """The part as one; where it is not UTF-8, its bad lines apart from the others, so that no more is lost."""
     whole = b"".join(line for _, line in part)
-    try:
-        whole.decode()
-    except UnicodeDecodeError:
-        for place, (number, line) in enumerate(part):
-            yield number, line, place == len(part) - 1
-    else:
+    if _is_utf8(whole):
         yield part[0][0], whole, True
+        return
+    pieces: list[list[tuple[int, bytes]]] = []
+    for good, run in itertools.groupby(part, key=lambda entry: _is_utf8(entry[1])):
+        entries = list(run)
+        pieces += [entries] if good else [[entry] for entry in entries]
+    for place, piece in enumerate(pieces):
+        yield piece[0][0], b"".join(line for _, line in piece), place == len(pieces) - 1
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _read_dataset(source: str, field: str) -> Iterator[TextRecord]:
     name, config, split = parse_dataset(source)
-    try:
+    with _dataset_errors(source):
         import datasets
-    except ImportError as error:
-        raise ImportError(f"{source}: needs datasets: pip install datasets") from error
-    try:
+
         rows = datasets.load_dataset(name, config, split=split, streaming=True)
         for number, row in enumerate(rows):
             where = f"{source} row {number}"
             try:
                 yield TextRecord(where, _field_of(row, field))
             except ValueError as error:
-                yield TextRecord(where, None, False, str(error))
+                yield TextRecord(where, None, problem=str(error))
+
+
+@contextlib.contextmanager
+def _dataset_errors(source: str) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # datasets passes on whatever its readers and the network raise
+        if isinstance(error, ModuleNotFoundError) and error.name == "datasets":
+            raise ImportError(f"{source}: needs datasets: pip install datasets") from error
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise ConfigError(f"{source}: cannot be read by datasets: {first}") from error
 

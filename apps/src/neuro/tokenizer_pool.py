@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 
 import numpy as np
@@ -29,6 +30,9 @@ def encode_in_order(
         batches: texts; read ahead by a few for each process.
         tokenizer: what encodes them.
         workers: processes; 1 works in this one.
+
+    Raises:
+        RuntimeError: a process was killed.
     """
     if workers == 1:
         yield from map(tokenizer.encode, batches)
@@ -44,6 +48,11 @@ def encode_in_order(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            f"one of --workers {workers} was killed, perhaps for want of memory; the same command goes on where it "
+            "was, with fewer --workers too"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
