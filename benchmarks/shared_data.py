@@ -38,12 +38,22 @@ def english() -> str:
     return Path(datapath("lee_background.cor")).read_text(encoding="utf-8")
 
 
-def split_text(text: str, *, lines: int = 100, every: int = 50) -> tuple[str, str]:
-    """Text to train on and to validate on: one block of lines in so many."""
+def split_text(text: str, *, lines: int = 100, every: int = 150) -> tuple[str, str, str]:
+    """Text to train on, to choose by and to judge by: of so many blocks of lines one each for the latter two.
+
+    Both are spread over the whole text; long lines that the training part holds too are left out of them.
+    """
     rows = text.splitlines(keepends=True)
-    blocks = ["".join(rows[i : i + lines]) for i in range(0, len(rows), lines)]
-    held_out = [block for i, block in enumerate(blocks) if i % every == every // 2]
-    return "".join(block for i, block in enumerate(blocks) if i % every != every // 2), "".join(held_out)
+    lines = max(1, min(lines, len(rows) // (2 * every)))  # of a short text, shorter blocks
+    parts: list[list[str]] = [[], [], []]
+    for i in range(0, len(rows), lines):
+        place = i // lines % every
+        parts[1 if place == every // 3 else 2 if place == 2 * every // 3 else 0] += rows[i : i + lines]
+    known = {row for row in parts[0] if len(row) > 30}
+    train, choose, judge = (
+        "".join(row for row in part if part is parts[0] or row not in known) for part in parts
+    )  # fmt: skip
+    return train, choose, judge
 
 
 def labelled_sentences(name: str) -> tuple[list[str], list[int]]:

@@ -3,8 +3,9 @@
 uv run --group bench python benchmarks/spikeformer_quality.py                    all parts, hours
 uv run --group bench python benchmarks/spikeformer_quality.py --only recall      one part; the others stay as they are
 
-Parts: language (bytes of 14.7 MB of English), ablations (the same, shorter, with one thing changed in each), recall
-(items over 1,000 tokens), classes (subjectivity and polarity of sentences), embeddings (the vocabulary of MiniLM).
+Parts: rates (short runs at several learning rates), language (bytes of 14.7 MB of English), ablations (shorter, with
+one thing changed in each), recall (items over 1,000 tokens), classes (subjectivity and polarity of sentences),
+embeddings (the vocabulary of MiniLM).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).parents[1])  # the scripts have their packages' names: do not find them first
 
+import functools
 import json
 import re
 import tempfile
@@ -35,38 +37,42 @@ MODEL = {**COMMON, "dim": 128, "heads": 4, "layers": 3}
 ABLATED = {**COMMON, "dim": 96, "heads": 4, "layers": 3}
 SMALL_MODEL = {**COMMON, "dim": 32, "heads": 2, "layers": 2}
 UPDATES = 1000
-TRAINING = {"global_batch": 16, "length": 256, "learning_rate": 6e-3, "validation_tokens": 100_000}
+TRAINING = {"global_batch": 16, "length": 256, "learning_rate": 1e-2}
 SHORT_UPDATES = 300
-SHORT = {"global_batch": 8, "length": 128, "learning_rate": 6e-3, "validation_tokens": 60_000}
-SMALL = {"global_batch": 4, "length": 64, "validation_tokens": 2_000}
+SHORT = {"global_batch": 8, "length": 128, "learning_rate": 1e-2}
+RATES = (5e-3, 1e-2, 2e-2)
+SMALL = {"global_batch": 4, "length": 64}
 SAMPLE = 400  # bytes that each model writes
 
 
-def texts(*, small: bool) -> tuple[sf.TokenArray, sf.TokenArray]:
-    """Bytes to train on and to validate on."""
-    train, validation = split_text(english()[: 600_000 if small else None])
-    return sf.TokenArray.of_bytes(train), sf.TokenArray.of_bytes(validation)
+@functools.cache
+def texts(*, small: bool) -> tuple[sf.TokenArray, sf.TokenArray, sf.TokenArray]:
+    """Bytes to train on, to choose a step by, and to judge by."""
+    parts = split_text(english()[:40_000], lines=10, every=6) if small else split_text(english())
+    train, choose, judge = (sf.TokenArray.of_bytes(part) for part in parts)
+    return train, choose, judge
 
 
 def trained(
     name: str, base: dict[str, Any], training: dict[str, Any], updates: int, *, dense: bool = False, **changed: Any
 ) -> tuple[Any, dict[str, Any]]:
-    """A model and its figures, with some of its configuration changed; products of matrices in bfloat16."""
+    """A model and its figures, with some of its configuration changed."""
     small = base is SMALL_MODEL
     config = sf.SpikeformerConfig(**{**base, **changed})
     model = sf.dense_twin(config) if dense else sf.Spikeformer(config)
-    checks = {"validate_every": max(1, updates // 10), "patience": updates}
-    options = sf.LanguageModelConfig(steps=updates, precision="bf16", **checks, **training)
-    train, validation = texts(small=small)
+    checks = {"validate_every": max(1, updates // 10), "patience": updates, "validation_streams": 64}
+    options = sf.LanguageModelConfig(steps=updates, precision="fp32", **{**checks, **training})
+    train, choose, judge = texts(small=small)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        figures = sf.train_language_model(model, train, validation, options, run_folder=Path(folder))
+        sf.train_language_model(model, train, choose, options, run_folder=Path(folder))
         seconds = time.perf_counter() - start
         curve = [
             {"step": line["step"], "bits_per_character": line["bits_per_character"]}
             for line in read_metrics(Path(folder))
             if "bits_per_character" in line
         ]
+    figures = sf.evaluate_language_model(model, judge, streams=1, length=1024)
     row = {
         "model": name,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
@@ -84,6 +90,18 @@ def written(model: Any, prompt: str, n: int) -> str:
     """What a model goes on to write."""
     tokens = sf.generate(model, list(prompt.encode()), n, temperature=0.8, top_k=40, seed=0)
     return prompt + bytes(token for token in tokens if token < 256).decode(errors="replace")
+
+
+def rates(save: Save, *, small: bool) -> None:
+    """Short runs of both kinds at several learning rates: neither is to suffer from the other's."""
+    rows = []
+    for rate in RATES:
+        for name, dense in (("dense twin", True), ("spiking", False)):
+            sizes = (SMALL_MODEL, SMALL, 2) if small else (ABLATED, SHORT, SHORT_UPDATES)
+            base, training, updates = sizes
+            row = trained(name, base, {**training, "learning_rate": rate}, updates, dense=dense)[1]
+            rows.append({**row, "learning_rate": rate})
+            save({"rows": rows})
 
 
 def language(save: Save, *, small: bool) -> None:
@@ -130,7 +148,9 @@ def recall(save: Save, *, small: bool) -> None:
     for name, changed in (("with memory", {}), ("without memory", {"memory": False, "segment": 64})):
         config = sf.SpikeformerConfig(vocab_size=task.vocab_size, dim=64, heads=4, layers=2, **changed)
         start = time.perf_counter()
-        figures = sf.train_recall(sf.Spikeformer(config), task, steps=4 if small else 800, judged=16 if small else 256)
+        model = sf.Spikeformer(config)
+        sizes: dict[str, Any] = {"steps": 4, "judged": 16} if small else {"steps": 800, "judged": 256}
+        figures = sf.train_recall(model, task, learning_rate=1e-2, **sizes)
         rows.append({"model": name, "distractors": task.distractors, **figures.to_dict()})
         rows[-1]["seconds"] = time.perf_counter() - start
         print(rows[-1], flush=True)
@@ -182,7 +202,14 @@ def embeddings(save: Save, *, small: bool) -> None:
         save({"rows": rows})
 
 
-PARTS = {"language": language, "ablations": ablations, "recall": recall, "classes": classes, "embeddings": embeddings}
+PARTS = {
+    "rates": rates,
+    "language": language,
+    "ablations": ablations,
+    "recall": recall,
+    "classes": classes,
+    "embeddings": embeddings,
+}
 
 
 def main() -> None:
