@@ -94,11 +94,13 @@ def train(
 def generate(
     model: LanguageModelRunFolder,
     prompt: Annotated[str, typer.Option(help="The text to go on with; the end of a document without it.")] = "",
-    n: Annotated[int | None, typer.Option("-n", "--tokens", help="Tokens to make.", min=0)] = None,
+    n: Annotated[int | None, typer.Option("-n", "--tokens", help="Tokens to make, 400 by default.", min=0)] = None,
     temperature: Annotated[
-        float | None, typer.Option(help="Less is safer; 0 takes the likeliest token.", min=0)
+        float | None, typer.Option(help="Less is safer, 0.8 by default; 0 takes the likeliest token.", min=0)
     ] = None,
-    top_k: Annotated[int | None, typer.Option(help="Draw among the K likeliest tokens; 0: among all.", min=0)] = None,
+    top_k: Annotated[
+        int | None, typer.Option(help="Draw among the K likeliest tokens; 0, the default: among all.", min=0)
+    ] = None,
     config: ConfigFile = None,
     settings: Settings = None,
     device: Device = None,
