@@ -36,7 +36,15 @@ def refused(ended, *said, code=2):
         assert text in lines[-1]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module", autouse=True)
+def _short_samples():
+    """A report's sample of few tokens: it takes most of the time of a short training."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("neuro.spike_train.SAMPLE_TOKENS", 20)
+        yield
+
+
+@pytest.fixture(scope="module")
 def language_run(command, tmp_path_factory):
     """A spiking model and its twin, trained for a moment; tests read it and never write to it."""
     folder = tmp_path_factory.mktemp("language")
