@@ -85,10 +85,23 @@ def spike_pictures(results: dict[str, Any]) -> None:
     sc.plot_raster(codec, codec.encode(x_VD[2000:2001]), x_VD[2000:2001]).savefig(ASSETS / "spike-raster.png")
 
 
+def language_curves(results: dict[str, Any]) -> None:
+    """Bits per character of the spiking language model and its dense twin while they are trained."""
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    for row in results["language"]["rows"]:
+        steps, bits = zip(*((point["step"], point["bits_per_character"]) for point in row["curve"]), strict=True)
+        axes.plot(steps, bits, marker="o", markersize=3, label=row["model"])
+    axes.set(xlabel="training steps of 4,096 bytes", ylabel="bits per character of text to choose by", xscale="log")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend()
+    figure.savefig(ASSETS / "language-curves.png", dpi=110)
+
+
 def main() -> None:
     """Draw all."""
-    names = ("codecs", "sdquant", "spikecode")
-    codecs, sdquant, spikecode = (json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in names)
+    names = ("codecs", "sdquant", "spikecode", "spikeformer_quality")
+    codecs, sdquant, spikecode, language = (json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in names)
+    language_curves(language)
     spike_pictures(spikecode)
     codec_recall(codecs)
     codec_growth(codecs)

@@ -17,6 +17,7 @@ sys.path[0] = str(Path(__file__).parents[1])  # the scripts have their packages'
 import copy
 import json
 import math
+import subprocess
 import warnings
 from collections.abc import Callable
 from importlib import import_module
@@ -143,7 +144,28 @@ def beside_others(*, small: bool) -> dict[str, Any]:
         if name != "spikeformer"
     }
     rates = {name: float(run(current_TBC).detach().mean()) for name, run in runs.items()}
-    return {**size, "seconds": seconds, "times_ours": times, "firing_rates": rates, "kernels": in_use("cpu")}
+    by_themselves = {name: in_own_process(name, small=small) for name in runs}
+    figures = {"seconds": seconds, "times_ours": times, "alone": by_themselves, "firing_rates": rates}
+    return {**size, **figures, "kernels": in_use("cpu")}
+
+
+def in_own_process(name: str, *, small: bool) -> dict[str, float]:
+    """The same of one library in a process of its own, as its users run it.
+
+    What one library frees the allocator hands to the next: in one process, tensors of all sizes come from memory that
+    is mapped already. Alone, a library pays for the pages that it asks for.
+    """
+    command = [sys.executable, __file__, "--alone", name, "--threads", str(torch.get_num_threads())]
+    command += ["--small"] if small else []
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(printed.splitlines()[-1])
+
+
+def alone(name: str, *, small: bool) -> dict[str, float]:
+    """Seconds of forward and backward of one library."""
+    current_TBC, gradient_TBC = _inputs(SMALL_SIZE if small else SIZE)
+    run = ours if name == "spikeformer" else PEERS[name][1]()
+    return interleaved({name: _work(run, current_TBC, gradient_TBC)})[name]
 
 
 def growth(*, small: bool) -> dict[str, Any]:
@@ -245,7 +267,11 @@ def main() -> None:
     """Measure the parts asked for and write `results/spikeformer.json`."""
     parser = parser_of(__doc__ or "")
     parser.add_argument("--only", default=",".join(PARTS), help="parts to run, with commas between")
+    parser.add_argument("--alone", metavar="LIBRARY", help="time one library's neurons and print that")
     options = parsed(parser)
+    if options.alone:
+        print(json.dumps(alone(options.alone, small=options.small)))
+        return
     before = options.out / "spikeformer.json"
     figures = json.loads(before.read_text(encoding="utf-8")) if before.exists() else {}
     for name in options.only.split(","):
