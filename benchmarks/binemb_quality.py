@@ -100,6 +100,8 @@ def compared(
             continue
         decoded = (model.decode(code.truncate(bits)) for model, code in zip(nested, whole, strict=True))
         judge.score("binemb, decoded", n_bytes, decoded)
+        parts = ((model, code.truncate(bits)) for model, code in zip(nested, whole, strict=True))
+        judge.score_asymmetric("binemb, asymmetric", n_bytes, parts, vectors_ND)
         if bits <= ALONE:
             free = (fit((bits,), seed, pull=0.0) for seed in seeds)
             decoded = (model.decode(model.encode(vectors_ND)) for model in free)

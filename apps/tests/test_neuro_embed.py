@@ -234,6 +234,10 @@ def test_eval(neuro, trained):
     assert {"float32", "float32, prepared", "five-bit", "binary 64", "binary 128"} <= scores.keys()
     assert result["not_measured"] == {}
     assert scores["float32"]["analogy"] > 0.3
+    for name, score in scores.items():
+        asymmetric = score["analogy_asymmetric"]
+        assert (asymmetric is not None) == (name in ("binary 64", "binary 128"))
+    assert scores["binary 128"]["analogy_asymmetric"] > scores["binary 128"]["analogy"] > 0
     assert scores["float32, prepared"]["recall"] == 1
     assert 0 < scores["binary 64"]["recall"] < scores["binary 128"]["recall"] < scores["five-bit"]["recall"] <= 1
     assert 0 < scores["binary 64"]["cosine"] < scores["binary 128"]["cosine"] < scores["five-bit"]["cosine"] <= 1
@@ -294,6 +298,29 @@ def test_only_too_few_known_words_are_taken_as_not_measured():
     assert missing.reasons == {"a": "only 0 of 9"}
     with pytest.raises(ValueError, match="another mistake"):
         missing.attempt("b", lambda: fail(ValueError("another mistake")))
+
+
+def test_decode_is_that_of_the_model(neuro, trained):
+    neuro("embed", "encode", "--model", trained, "--out", "c", "--bits", 64)
+    ended = neuro("embed", "decode", "--codes", "c", "--model", trained, "--out", "v.npy", "--json")
+    assert json.loads(ended.out) == {"vectors": ["v.npy"], "words": 6000, "dims": [50]}
+    codes, read = BinaryCodes.load("c"), load_vectors("v.npy")
+    assert read.words == codes.words
+    assert torch.equal(read.vectors, MatryoshkaBinarizer.load(trained / "model.safetensors").decode(codes))
+    codes.truncate(40).save("short")
+    BinaryCodes(codes.packed, 64).save("bare")
+    for name, said in (("short", "of prefixes [40]"), ("bare", "hold no words")):
+        ended = neuro("embed", "decode", "--codes", name, "--model", trained, "--out", "w.npy")
+        assert (ended.code, ended.err.count("\n")) == (2, 1)
+        assert said in ended.err
+
+
+@pytest.mark.parametrize("bits", [0, 129])
+def test_a_prefix_that_is_not_there_is_refused_before_the_work(neuro, trained, bits):
+    encode = ["embed", "encode", "--model", trained, "--vectors", "not-read.txt"]
+    for command in (encode, ["embed", "index", "--codes", trained / "codes.safetensors"]):
+        ended = neuro(*command, "--bits", bits, "--out", "x")
+        assert (ended.code, ended.err) == (2, f"error: --bits {bits}: must lie in [1, 128]\n")
 
 
 def test_eval_without_sets(neuro, trained):

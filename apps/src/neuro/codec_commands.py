@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from neuro.options import (
+    AnyModel,
     ConfigFile,
     Device,
     DryRun,
@@ -124,8 +125,8 @@ def encode(
 
 
 def decode(
-    codes: Annotated[Path, typer.Option("--codes", help="Codes file of `embed fit` or `embed encode`.")],
-    model: Annotated[Path, typer.Option("--model", help="A run folder of `embed fit`, or its codec.", metavar="RUN")],
+    codes: Annotated[Path, typer.Option("--codes", help="Codes file of `embed fit`, `train` or `encode`.")],
+    model: AnyModel,
     out: Annotated[
         Path,
         typer.Option("--out", help="NAME.npy, NAME.safetensors or NAME.txt; NAME.1.npy and so on for several parts."),
@@ -133,14 +134,16 @@ def decode(
     device: Device = None,
     as_json: Json = False,
 ) -> None:
-    """Decode a codec's codes into vectors with their words, which every command reads."""
+    """Decode codes into vectors with their words, which every command reads; of binary codes, prepared directions."""
     from ddp_utils import setup_logging
 
-    from neuro import codec_encode
+    from neuro import codec_encode, embed_codes
+    from neuro.file_kind import BINARY_CODES_KIND, kind_of
     from neuro.output import print_json, say
 
     setup_logging(quiet=True)
-    summary = codec_encode.decode(codes, model, out, device=device or "auto")
+    binary = codes.is_file() and kind_of(codes) == BINARY_CODES_KIND
+    summary = (embed_codes if binary else codec_encode).decode(codes, model, out, device=device or "auto")
     if as_json:
         print_json(summary)
         return

@@ -1,4 +1,4 @@
-"""Codes and indexes as files: `neuro embed encode`, `index` and `info`."""
+"""Codes and indexes as files: `neuro embed encode`, `decode` and `index`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from binemb.index_parameters import IndexKind, IndexParameters
 from ddp_utils import (
     gather_objects,
     process_group,
+    resolve_device,
     run_on_main,
     setup_logging,
 )
 
 from neuro.config import ConfigError
-from neuro.embed_run import open_trained
+from neuro.embed_run import load_model, open_trained
 from neuro.embed_settings import IndexSettings, VectorSettings
 from neuro.output import check_writable
+from neuro.vector_files import check_suffix, write_parts
 
 
 def encode(
@@ -35,6 +37,7 @@ def encode(
     check_writable(out)
     with process_group(device) as world:
         setup_logging(quiet=quiet)
+        check_bits(n_bits, load_model(model_path)[1].bits[-1])
         run = open_trained(model_path, vectors)
         rows = run.vectors.vectors.tensor_split(world.world_size)[world.rank]
         model = run.model.to(world.device)
@@ -50,6 +53,38 @@ def encode(
         return {"codes": str(out), "words": len(codes), "dropped": run.vectors.dropped, **size}
 
 
+def decode(codes_path: Path, model_path: Path, out: Path, *, device: str) -> dict[str, Any]:
+    """Decode binary codes into a vector file: directions in the model's prepared space.
+
+    Raises:
+        ConfigError: codes without words, or a model that does not have their prefixes.
+        FileFormatError: no codes, or no model.
+    """
+    check_suffix(out)
+    check_writable(out)
+    codes = BinaryCodes.load(codes_path)
+    model_file, model = load_model(model_path)
+    if codes.words is None:
+        raise ConfigError(f"--codes {codes_path}: hold no words; make them by `embed encode`")
+    if codes.levels != tuple(level for level in model.bits if level <= codes.n_bits):
+        raise ConfigError(
+            f"--codes {codes_path}: of prefixes {list(codes.levels)}; {model_file} decodes {list(model.bits)} bits"
+        )
+    decoded_ND = model.to(resolve_device(device)).decode(codes)
+    files = write_parts(out, codes.words, [decoded_ND])
+    return {"vectors": [str(file) for file in files], "words": len(codes), "dims": [model.dim]}
+
+
+def check_bits(n_bits: int | None, most: int) -> None:
+    """Refuse a prefix that codes of `most` bits do not have, before the work that it is for.
+
+    Raises:
+        ConfigError: it is out of range.
+    """
+    if n_bits is not None and not 1 <= n_bits <= most:
+        raise ConfigError(f"--bits {n_bits}: must lie in [1, {most}]")
+
+
 def build_index(
     codes_path: Path, out: Path, *, n_bits: int | None, kind: IndexKind, parameters: IndexSettings
 ) -> dict[str, Any]:
@@ -61,6 +96,7 @@ def build_index(
     """
     check_writable(out)
     codes = BinaryCodes.load(codes_path)
+    check_bits(n_bits, codes.n_bits)
     if n_bits is not None:
         codes = codes.truncate(n_bits)
     given: IndexParameters = {name: value for name, value in asdict(parameters).items() if value is not None}  # pyright: ignore[reportAssignmentType]

@@ -55,6 +55,7 @@ class EvaluationSettings:
         pairs: word similarity sets, by name or path.
         analogies: analogy set, by name or path; "" for none.
         method: "add" (3CosAdd) or "mul" (3CosMul).
+        asymmetric: answer analogies by binary codes also with the question's words decoded and the candidates as bits.
         k: neighbours a query of the recall.
         queries: words asked for in the recall.
         resamples: resamples of the intervals of differences, >= 100.
@@ -63,6 +64,7 @@ class EvaluationSettings:
     pairs: tuple[str, ...] = ("wordsim353", "simlex999")
     analogies: str = "google"
     method: Literal["add", "mul"] = "add"
+    asymmetric: bool = True
     k: int = 10
     queries: int = 1000
     resamples: int = 2000
@@ -194,7 +196,7 @@ class QuickstartSettings:
     device: str = "auto"
     # short of `embed train`'s own rounds and rows: done within about a minute
     train: TrainConfig = field(default_factory=lambda: TrainConfig(rounds=4, fitted_rows=16_384))
-    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    evaluation: EvaluationSettings = field(default_factory=lambda: EvaluationSettings(asymmetric=False))
     queries: tuple[str, ...] = ("paris", "guitar", "king - man + woman", "tokyo - japan + france")
 
     def __post_init__(self) -> None:

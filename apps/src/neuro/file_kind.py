@@ -8,6 +8,7 @@ from pathlib import Path
 from neuro.run_folder import CODEC
 
 CODEC_KIND, CODEC_CODES_KIND = "sdquant.codec", "sdquant.codec_codes"
+BINARY_CODES_KIND = "binemb.codes"
 
 
 def kind_of(path: Path) -> str:

@@ -42,6 +42,7 @@ class Candidate:
         compare: rows that are compared: vectors, decoded vectors, or binary codes.
         decoded: what decodes from the code, or None for the vectors themselves.
         fixed_bytes: size of what decodes all codes: stored once.
+        decoder: the model of binary codes, for comparisons of decoded vectors with bits.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Candidate:
     compare: Tensor | BinaryCodes
     decoded: Tensor | None
     fixed_bytes: int = 0
+    decoder: MatryoshkaBinarizer | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Score:
         similarity: set to Spearman correlation; None where the vocabulary does not allow it.
         intervals: set to its 95% bootstrap interval, or None.
         analogy: accuracy, or None if none was asked for or the vocabulary does not allow it.
+        analogy_asymmetric: accuracy of binary codes with the question's words decoded; None for all else.
         recall: recall@k of the prepared vectors' exact neighbours; None for k or fewer words.
         cosine: mean cosine of decoded and prepared vectors; None where nothing is decoded.
     """
@@ -76,6 +79,7 @@ class Score:
     similarity: dict[str, float | None]
     intervals: dict[str, tuple[float, float] | None]
     analogy: float | None
+    analogy_asymmetric: float | None
     recall: float | None
     cosine: float | None
 
@@ -136,7 +140,7 @@ def candidates(
         )
         fixed = nbytes(model.preparation) + 4 * level * (model.dim + 1) + decoders
         decoded = model.decode(part)
-        found.append(Candidate(f"binary {level}", part.bytes_per_vector, part, decoded, fixed))
+        found.append(Candidate(f"binary {level}", part.bytes_per_vector, part, decoded, fixed, model))
         by_decoding.append(Candidate(f"binary {level}, decoded", part.bytes_per_vector, decoded, decoded, fixed))
     found += by_decoding
     for level in codes.levels if frames else ():
@@ -187,6 +191,9 @@ def judge(
         analogy = questions and missing.attempt(
             questions.name, partial(evaluate_analogy, rows, words, questions, method=settings.method)
         )
+        asymmetric = None
+        if questions and analogy and settings.asymmetric and candidate.decoder is not None:
+            asymmetric = evaluate_analogy(rows, words, questions, method=settings.method, decoder=candidate.decoder)
         recalls = missing.attempt(
             f"recall@{settings.k}",
             partial(neighbour_recalls, rows, reference_ND, k=settings.k, queries=settings.queries, seed=seed),
@@ -203,6 +210,7 @@ def judge(
                 similarity={name: result and result.spearman for name, result in results.items()},
                 intervals={name: result and result.interval for name, result in results.items()},
                 analogy=analogy.accuracy if analogy else None,
+                analogy_asymmetric=asymmetric.accuracy if asymmetric else None,
                 recall=None if recalls is None else float(recalls.mean()),
                 cosine=cosine,
             )
@@ -229,10 +237,13 @@ def score_table(scores: list[Score], settings: EvaluationSettings) -> tuple[list
     """Columns and rows, as text."""
     sets = list(scores[0].similarity)
     columns = ["code", "compares", "B/vector", "ratio", *sets]
-    columns += ["analogy"] * bool(settings.analogies) + [f"recall@{settings.k}", "cosine"]
+    has_asymmetric = any(score.analogy_asymmetric is not None for score in scores)
+    columns += ["analogy"] * bool(settings.analogies) + ["asymmetric"] * has_asymmetric
+    columns += [f"recall@{settings.k}", "cosine"]
     rows = []
     for score in scores:
         analogy = [_figure(score.analogy)] * bool(settings.analogies)
+        analogy += [_figure(score.analogy_asymmetric)] * has_asymmetric
         figures = [_figure(score.similarity[name]) for name in sets]
         row = [
             score.name,
@@ -257,4 +268,6 @@ def score_notes(settings: EvaluationSettings, missing: dict[str, str], *, about:
         f"of the exact {settings.k} nearest neighbours of the {exact} that the code returns. Cosine: of decoded and "
         f"{exact.replace(' float32', '')}. {about}"
     )
+    if about is ABOUT_PREPARED and settings.analogies and settings.asymmetric:
+        notes += " Asymmetric: analogies by decoded question words against the bits of the candidates."
     return " ".join([notes, *(f"Not measured (-): {reason}." for reason in missing.values())])

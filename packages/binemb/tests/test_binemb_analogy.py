@@ -95,6 +95,16 @@ def test_blocks_do_not_matter(monkeypatch, method, block_rows):
 
 
 @pytest.fixture(scope="module")
+def small_model():
+    from binemb import MatryoshkaBinarizer, Preparation
+
+    x = torch.randn(60, 16, generator=torch.Generator().manual_seed(0))
+    model = MatryoshkaBinarizer(Preparation.fit(x), (64, 128))
+    model.fit_decoders(model.preparation(x))
+    return x, model
+
+
+@pytest.fixture(scope="module")
 def google_part(tmp_path_factory):
     """Every fourth question of the Google set, as a file that gensim reads too."""
     path = tmp_path_factory.mktemp("analogies") / "part.txt"
@@ -156,3 +166,39 @@ def test_refusals():
         evaluate_analogy(torch.eye(3), words, method="div")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="google: no question has all four words in the vocabulary"):
         evaluate_analogy(torch.eye(3), words)
+
+
+@pytest.mark.parametrize("method", ["add", "mul"])
+def test_asymmetric_as_written_out_on_decoded_vectors(small_model, method):
+    """Candidates are D^T s as it is, the question's words the same at unit length."""
+    x, model = small_model
+    codes = model.encode(x).truncate(64)
+    words = [f"w{row}" for row in range(len(x))]
+    questions = random_questions(len(x), 40, 0)
+    candidates = codes.signs().double().numpy() @ model.level_decoders()[0].double().numpy()
+    asked = candidates / np.linalg.norm(candidates, axis=1, keepdims=True)
+    near = asked @ candidates.T
+    for question in questions.tolist():
+        scores = scores_of(near.T, question, method)
+        named = (*(words[row] for row in question), words[int(np.argmax(scores))])
+        found = evaluate_analogy(codes, words, Analogies("one", {"s": [named]}), method=method, decoder=model)
+        assert found.accuracy == 1
+
+
+def test_asymmetric_answers_more_than_hamming(glove, google_part):
+    from binemb import MatryoshkaBinarizer, TrainConfig
+
+    config = TrainConfig(rounds=0, group=64, global_batch=256)
+    model = MatryoshkaBinarizer.fit(glove.vectors, (512,), config=config)
+    codes = model.encode(glove.vectors)
+    hamming = evaluate_analogy(codes, glove.words, google_part).accuracy
+    assert evaluate_analogy(codes, glove.words, google_part, decoder=model).accuracy > hamming + 0.01
+
+
+def test_asymmetric_refusals(small_model):
+    x, model = small_model
+    words = [f"w{row}" for row in range(len(x))]
+    with pytest.raises(TypeError, match="decoder is for codes"):
+        evaluate_analogy(x, words, decoder=model)
+    with pytest.raises(ValueError, match=r"codes have 40 bits, the model's levels are \(64, 128\)"):
+        evaluate_analogy(model.encode(x).truncate(40), words, decoder=model)

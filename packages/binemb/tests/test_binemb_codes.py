@@ -186,3 +186,12 @@ def test_refusals():
     for compare in (hamming, cosine):
         with pytest.raises(ValueError, match="codes of 16 and 9 bits cannot be compared"):
             compare(codes, codes.truncate(9))
+
+
+def test_what_has_no_sign_is_not_packed():
+    with pytest.raises(ValueError, match="signs_NB holds NaN"):
+        BinaryCodes.from_signs(torch.tensor([[1.0, torch.nan]]))
+    with pytest.raises(TypeError, match=r"must be numbers, got torch\.bool"):
+        BinaryCodes.from_signs(torch.tensor([[True, False]]))
+    with pytest.raises(ValueError, match=r"must be a matrix, got shape \(3,\)"):
+        BinaryCodes.from_signs(torch.ones(3))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from binemb import ExpressionError, UnknownWordError, WordVectors, combine, parse_expression
@@ -76,3 +78,10 @@ def test_king_minus_man_plus_woman(glove):
     scores = unit_ND @ total
     scores[rows] = -torch.inf
     assert glove.words[int(scores.argmax())] == "queen"
+
+
+@pytest.mark.parametrize("text", ["king - king", "king - man + Man - king"])
+def test_words_that_cancel_out_ask_for_nothing(text):
+    vectors = WordVectors(["king", "man"], torch.eye(2), "test")
+    with pytest.raises(ExpressionError, match=rf"query '{re.escape(text)}': its words cancel out"):
+        combine(parse_expression(text), vectors, vectors.vectors)

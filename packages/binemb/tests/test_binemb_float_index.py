@@ -132,6 +132,8 @@ def test_refusals():
         FloatIndex(4).search(x, 1)
     with pytest.raises(ValueError, match="queries_QD must be real"):
         index.search(x[0], 1)
+    with pytest.raises(TypeError, match="queries_QD must be a tensor, got ndarray"):
+        index.search(x.numpy(), 1)  # pyright: ignore[reportArgumentType]
     assert index.search(x[:0], 2).ids.shape == (0, 2)
     large = torch.full((1, 4), 1e30)
     with pytest.raises(ValueError, match="inner products go beyond float32"):

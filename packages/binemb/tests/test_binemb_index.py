@@ -207,3 +207,19 @@ def test_no_id_is_left_after_the_largest():
     with pytest.raises(ValueError, match="no numbers are left after the largest id"):
         index.add(random_codes(2, 8))
     assert len(index) == 1
+
+
+def test_what_is_no_code_and_no_id_is_named():
+    codes = random_codes(2, 8)
+    index = BinaryIndex(8).add(codes)
+    for verb in (index.add, index.search):
+        with pytest.raises(TypeError, match="expected BinaryCodes, got Tensor"):
+            verb(codes.packed)  # pyright: ignore[reportArgumentType]
+    for ids, what in (([5, 6], "got list"), (torch.tensor([True, False]), r"got torch\.bool")):
+        with pytest.raises(TypeError, match=rf"ids must be .*whole numbers, {what}"):
+            index.add(codes, ids)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match=r"ids must fit int64, got torch\.uint64"):
+        index.add(codes, torch.tensor([5, 6], dtype=torch.uint64))
+    with pytest.raises(TypeError):
+        BinaryIndex(8.0)  # pyright: ignore[reportArgumentType]
+    assert len(index) == 2

@@ -148,6 +148,9 @@ def test_rescoring_refusals():
             index.search(queries, 3, **inputs)
     with pytest.raises(TypeError):
         index.search(queries, 2.5)  # pyright: ignore[reportArgumentType]
+    weights = torch.zeros(len(queries), index.n_bits).numpy()
+    with pytest.raises(TypeError, match="weights_QB must be a tensor, got ndarray"):
+        index.search(queries, 2, rescore="asymmetric", weights_QB=weights)  # pyright: ignore[reportArgumentType]
 
 
 @settings(deadline=None)

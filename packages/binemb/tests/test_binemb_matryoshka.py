@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from binemb import BinaryCodes, MatryoshkaBinarizer, Preparation, stacked_rotations
+from binemb.matryoshka import check_levels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
@@ -173,3 +174,9 @@ def test_refusals(x, model):
             MatryoshkaBinarizer(model.preparation, bits)
     with pytest.raises(ValueError, match=r"bits: prefixes must be multiples of 8 \(whole bytes\), got \[8, 12\]"):
         MatryoshkaBinarizer(model.preparation, (8, 12))
+
+
+@pytest.mark.parametrize("bits", [64, (64.0,), ("64",)])
+def test_bits_that_are_no_whole_numbers_are_named(bits):
+    with pytest.raises(TypeError, match="bits: expected several whole numbers such as"):
+        check_levels(bits)

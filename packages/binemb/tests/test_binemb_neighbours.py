@@ -87,3 +87,7 @@ def test_refusals():
             exact_neighbours(x, torch.tensor([0]), k)
     with pytest.raises(ValueError, match="4 rows for 5 vectors"):
         evaluate_neighbours(BinaryCodes.from_signs(x[:4]), x)
+    with pytest.raises(ValueError, match="queries must be at least 1, got 0"):
+        evaluate_neighbours(BinaryCodes.from_signs(x), x, k=1, queries=0)
+    with pytest.raises(TypeError, match=r"expected a floating-point torch tensor, got torch\.uint8"):
+        evaluate_neighbours(BinaryCodes.from_signs(x).packed, x, k=1)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from binemb import BinaryCodes, MatryoshkaBinarizer, Preparation, WordPairs, evaluate_similarity
+from binemb import (
+    BinaryCodes,
+    MatryoshkaBinarizer,
+    Preparation,
+    WordPairs,
+    evaluate_analogy,
+    evaluate_similarity,
+)
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
@@ -141,3 +148,15 @@ def test_codes_of_word_vectors_keep_most_of_the_similarity(glove):
     assert float_result.spearman > 0.5
     assert abs(code_result.spearman - float_result.spearman) < 0.06
     assert code_result.pairs == float_result.pairs > 150
+
+
+@pytest.mark.parametrize("evaluate", [evaluate_similarity, evaluate_analogy])
+def test_what_is_no_vector_is_not_judged(glove, evaluate):
+    """A NaN lost every comparison, and packed bytes passed for vectors: both gave a figure."""
+    name = "google" if evaluate is evaluate_analogy else "wordsim353"
+    vectors = glove.vectors.clone()
+    vectors[7, 3] = torch.nan
+    with pytest.raises(ValueError, match="1 rows hold NaN or infinity, the first is row 7"):
+        evaluate(vectors, glove.words, name)
+    with pytest.raises(TypeError, match=r"expected a floating-point torch tensor, got torch\.uint8"):
+        evaluate(BinaryCodes.from_signs(glove.vectors).packed, glove.words, name)

@@ -420,3 +420,15 @@ def test_word_vectors_check_themselves(vectors):
     vectors[2, 0] = float("nan")
     with pytest.raises(ValueError, match=r"'new-york' \(row 2\) has NaN"):
         WordVectors(WORDS, vectors, "memory")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_word(tmp_path):
+    mark = b"\xef\xbb\xbf"
+    (tmp_path / "glove.txt").write_bytes(mark + b"the 1 2\nof 3 4\n")
+    (tmp_path / "word2vec.txt").write_bytes(mark + b"2 2\nthe 1 2\nof 3 4\n")
+    np.save(tmp_path / "matrix.npy", np.array([[1, 2], [3, 4]], np.float32))
+    (tmp_path / "matrix.vocab.txt").write_bytes(mark + b"the\nof\n")
+    for name in ("glove.txt", "word2vec.txt", "matrix.npy"):
+        found = load_vectors(tmp_path / name)
+        assert found.words == ["the", "of"]
+        assert found.vectors.tolist() == [[1, 2], [3, 4]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -16,7 +16,10 @@ from torch import Tensor
 from binemb.codes import BinaryCodes
 from binemb.errors import TooFewKnownError
 from binemb.evaluation_sets import Analogies, load_analogies, row_of
-from binemb.space import Space
+from binemb.space import AsymmetricSpace, Space, check_rows
+
+if TYPE_CHECKING:
+    from binemb.matryoshka import MatryoshkaBinarizer
 
 QUESTIONS_AT_ONCE = 128
 MUL_EPSILON = 1e-3
@@ -51,31 +54,42 @@ def evaluate_analogy(
     dataset: str | Path | Analogies = "google",
     *,
     method: AnalogyMethod = "add",
+    decoder: MatryoshkaBinarizer | None = None,
 ) -> AnalogyResult:
     """Answer every question by the best candidate among all words but the three given.
 
         add:  argmax_d  cos(d, b) - cos(d, a) + cos(d, c)
         mul:  argmax_d  s(d, b) s(d, c) / (s(d, a) + 0.001),   s = (1 + cos) / 2
 
-    In binary space the cosines are those of the +-1 vectors: a count of agreeing bits. Equal scores go to the word
-    that comes first.
+    In binary space the cosines are those of the +-1 vectors: a count of agreeing bits. With `decoder` only the
+    candidates stay bits: the three words of a question are decoded, and instead of cos(d, x) stands the inner product
+    of d's decoded vector, not scaled, with x's of unit length, which is a weighted count of d's bits and needs nothing
+    but the codes and the model (`asymmetric`). Equal scores go to the word that comes first.
 
     Args:
         rows: float vectors, (N, D), or binary codes of N words.
         words: the N words; a question's word is looked up as written, then in lower case.
         dataset: "google", a file, or loaded questions.
         method: "add" or "mul".
+        decoder: the model that the codes are of, whole or truncated to one of its levels, to compare asymmetrically.
 
     Raises:
-        ValueError: rows and words disagree, an unknown method, or no question is known.
+        TypeError: rows are neither codes nor floating point, or vectors with a decoder.
+        ValueError: rows and words disagree, values that are not finite, an unknown method, or no question is known.
 
     References:
-        Mikolov, Yih, Zweig (2013), NAACL, section 4. Levy, Goldberg (2014), CoNLL, sections 3 and 6.
+        Mikolov, Yih, Zweig (2013), NAACL, section 4. Levy, Goldberg (2014), CoNLL, sections 3 and 6. Gordo,
+        Perronnin, Gong, Lazebnik (2014), IEEE TPAMI 36(1), "Asymmetric distances for binary embeddings".
     """
-    if len(rows) != len(words):
-        raise ValueError(f"evaluate_analogy: {len(rows)} rows for {len(words)} words")
+    check_rows(rows, words, "evaluate_analogy")
     if method not in ("add", "mul"):
         raise ValueError(f"evaluate_analogy: method must be add or mul, got {method!r}")
+    if decoder is None:
+        space = Space(rows)
+    elif isinstance(rows, BinaryCodes):
+        space = AsymmetricSpace(rows, decoder)
+    else:
+        raise TypeError("evaluate_analogy: decoder is for codes; vectors are compared as they are")
     data = dataset if isinstance(dataset, Analogies) else load_analogies(dataset)
     lookup = {word: row for row, word in enumerate(words)}
     titles, known, total = [], [], 0
@@ -89,7 +103,7 @@ def evaluate_analogy(
     if not known:
         raise TooFewKnownError(f"{data.name}: no question has all four words in the vocabulary")
     questions_Q4 = torch.tensor(known)
-    right_Q = (answer_analogies(Space(rows), questions_Q4[:, :3], method=method) == questions_Q4[:, 3]).tolist()
+    right_Q = (answer_analogies(space, questions_Q4[:, :3], method=method) == questions_Q4[:, 3]).tolist()
     sections: dict[str, tuple[int, int]] = {}
     for title, right in zip(titles, right_Q, strict=True):
         before = sections.get(title, (0, 0))
@@ -112,13 +126,14 @@ def answer_analogies(space: Space, questions_Q3: Tensor, *, method: AnalogyMetho
         Rows of the answers, int64, (Q,).
     """
     asked_U, slots = torch.unique(questions_Q3, return_inverse=True)
-    asked_UD = space.take(asked_U)
+    asked_UD = space.asked(asked_U)
     best_Q = torch.full((len(questions_Q3),), -torch.inf)
     answer_Q = torch.zeros(len(questions_Q3), dtype=torch.int64)
     for block in space.blocks():
         products_UN = asked_UD @ space.take(block).T
         if method == "mul":
-            products_UN = (1 + products_UN / space.norm_squared) / 2
+            # decoded vectors can be longer than 1
+            products_UN = ((1 + products_UN / space.norm_squared) / 2).clamp_min(0)
         for start in range(0, len(questions_Q3), QUESTIONS_AT_ONCE):
             part = slice(start, start + QUESTIONS_AT_ONCE)
             a, b, c = (products_UN[slots[part, i]] for i in range(3))

@@ -8,6 +8,7 @@ Shapes: N words, D values, M rows of a fastText matrix (words, then n-gram bucke
 
 from __future__ import annotations
 
+import codecs
 import mmap
 import struct
 import tokenize
@@ -161,7 +162,7 @@ def read_word_list(path: Path) -> list[str]:
     Raises:
         VectorFileError: an empty line, or bytes that are not UTF-8.
     """
-    lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
+    lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).removesuffix(b"\n").split(b"\n")
     words: list[str] = []
     for number, line in enumerate(lines, 1):
         try:

@@ -60,9 +60,19 @@ class BinaryCodes:
         """Pack signs.
 
         Args:
-            signs_NB: any real dtype, (N, B); a value >= 0 becomes +1 (a set bit).
+            signs_NB: numbers, (N, B); one >= 0 becomes +1 (a set bit).
             levels: as for the class.
+
+        Raises:
+            TypeError: truth values, of which False would be a set bit too.
+            ValueError: no matrix, or a value that is NaN.
         """
+        if signs_NB.dtype == torch.bool:
+            raise TypeError("from_signs: signs_NB must be numbers, got torch.bool; make True and False +1 and -1")
+        if signs_NB.ndim != 2:
+            raise ValueError(f"from_signs: signs_NB must be a matrix, got shape {tuple(signs_NB.shape)}")
+        if signs_NB.is_floating_point() and signs_NB.isnan().any():
+            raise ValueError("from_signs: signs_NB holds NaN, which has no sign")
         bits_NB = (signs_NB >= 0).cpu().numpy()
         return cls(torch.from_numpy(np.packbits(bits_NB, axis=1, bitorder="little")), signs_NB.shape[1], levels)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import torch
@@ -61,10 +62,20 @@ def combine(terms: list[tuple[int, str]], vectors: WordVectors, unit_ND: Tensor)
 
     Raises:
         UnknownWordError: a word is not in the vocabulary.
+        ExpressionError: every word is taken away again, and nothing is left to be near to.
     """
     rows = torch.tensor([_row(word, vectors) for _, word in terms])
+    left: Counter[int] = Counter()
+    for (sign, _), row in zip(terms, rows.tolist(), strict=True):
+        left[row] += sign
+    if not any(left.values()):
+        raise ExpressionError(f"query {_written(terms)!r}: its words cancel out; nothing is left to search for")
     signs = unit_ND.new_tensor([sign for sign, _ in terms])
     return signs @ unit_ND[rows], rows
+
+
+def _written(terms: list[tuple[int, str]]) -> str:
+    return " ".join(f"{'+' if sign > 0 else '-'} {word}" for sign, word in terms).removeprefix("+ ")
 
 
 def _row(word: str, vectors: WordVectors) -> int:

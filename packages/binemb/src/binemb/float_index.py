@@ -172,6 +172,8 @@ class FloatIndex:
         return kept
 
     def _check(self, function: str, name: str, x_ND: Tensor) -> None:
+        if not isinstance(x_ND, Tensor):
+            raise TypeError(f"{function}: {name} must be a tensor, got {type(x_ND).__name__}")
         if x_ND.ndim != 2 or x_ND.shape[1] != self.dim or x_ND.is_complex():
             raise ValueError(
                 f"{function}: {name} must be real with rows of {self.dim} values, got {x_ND.dtype} {tuple(x_ND.shape)}"

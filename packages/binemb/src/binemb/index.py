@@ -66,6 +66,7 @@ class BinaryIndex:
     def __init__(
         self, n_bits: int, kind: IndexKind = "flat", *, device: str = "cpu", **parameters: Unpack[IndexParameters]
     ) -> None:
+        n_bits = operator.index(n_bits)
         if n_bits < 1:
             raise ValueError(f"BinaryIndex: n_bits must be at least 1, got {n_bits}")
         checked = parameters_of(kind, parameters, n_bits)
@@ -254,6 +255,8 @@ class BinaryIndex:
         return torch.from_numpy(distances), torch.from_numpy(rows)
 
     def _check_bits(self, function: str, codes: BinaryCodes) -> None:
+        if not isinstance(codes, BinaryCodes):
+            raise TypeError(f"{function}: expected BinaryCodes, got {type(codes).__name__}")
         if codes.n_bits != self.n_bits:
             who = "the queries have" if function == "search" else "got"
             hint = "" if function == "search" else "; truncate them"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,9 +29,13 @@ def check_levels(bits: Sequence[int]) -> tuple[int, ...]:
     """Prefix lengths as a tuple.
 
     Raises:
+        TypeError: one number, or something other than whole numbers.
         ValueError: none, not ascending, not positive, not multiples of 8, or more than 65,536 bits.
     """
-    levels = tuple(bits)
+    try:
+        levels = tuple(operator.index(level) for level in bits)
+    except TypeError:
+        raise TypeError(f"bits: expected several whole numbers such as (256, 512, 1024), got {bits!r}") from None
     if not levels or list(levels) != sorted(set(levels)) or levels[0] < 1 or levels[-1] > MAX_BITS:
         raise ValueError(f"bits: expected ascending prefix lengths up to {MAX_BITS}, got {list(levels)}")
     if any(level % 8 for level in levels):

@@ -10,6 +10,7 @@ from binemb.codes import BinaryCodes
 from binemb.errors import TooFewKnownError
 from binemb.float_index import FloatIndex
 from binemb.index import BinaryIndex
+from binemb.preparation import check_vectors
 
 
 def exact_neighbours(rows: Tensor | BinaryCodes, queries: Tensor, k: int) -> Tensor:
@@ -46,14 +47,15 @@ def evaluate_neighbours(
         rows: what is judged: binary codes, or decoded vectors (N, D').
         vectors_ND: the vectors whose cosine neighbours count as right, (N, D).
         k: neighbours a query, 1 to N - 1.
-        queries: how many rows to ask for, drawn without repetition; all if there are fewer.
+        queries: how many rows to ask for, >= 1, drawn without repetition; all if there are fewer.
         seed: keys the draw.
 
     Returns:
         Mean recall in [0, 1].
 
     Raises:
-        ValueError: rows and vectors disagree in number, or k is out of range.
+        TypeError: vectors, or rows that are no codes, are not floating point.
+        ValueError: rows and vectors disagree in number, values that are not finite, or k or queries are out of range.
     """
     return float(neighbour_recalls(rows, vectors_ND, k=k, queries=queries, seed=seed).mean())
 
@@ -74,10 +76,16 @@ def neighbour_recalls(
         Recalls in [0, 1] in ascending order of the rows asked for, float32, (Q,).
 
     Raises:
-        ValueError: rows and vectors disagree in number, or k is out of range.
+        TypeError: vectors, or rows that are no codes, are not floating point.
+        ValueError: rows and vectors disagree in number, values that are not finite, or k or queries are out of range.
     """
     if len(rows) != len(vectors_ND):
         raise ValueError(f"evaluate_neighbours: {len(rows)} rows for {len(vectors_ND)} vectors")
+    for side in (rows, vectors_ND):
+        if not isinstance(side, BinaryCodes):
+            check_vectors(side, "evaluate_neighbours")
+    if queries < 1:
+        raise ValueError(f"evaluate_neighbours: queries must be at least 1, got {queries}")
     order = torch.randperm(len(vectors_ND), generator=keyed_generator(seed, "queries"))
     picked = order[:queries].sort().values
     right, found = exact_neighbours(vectors_ND, picked, k), exact_neighbours(rows, picked, k)

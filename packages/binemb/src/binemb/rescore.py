@@ -134,6 +134,7 @@ def check_rescoring(
         vectors_ND: as given to the search.
 
     Raises:
+        TypeError: weights or queries that are no tensor.
         ValueError: an unknown way, an argument missing or given in vain, or of another shape, or not finite.
     """
     n_queries, n_rows, n_bits = shape
@@ -151,7 +152,11 @@ def check_rescoring(
     for name, value in given.items():
         if value is not None and tuple(value.shape) != shapes[name]:
             raise ValueError(f"search: {name} must have shape {shapes[name]}, got {tuple(value.shape)}")
-        if isinstance(value, Tensor) and name != "vectors_ND" and not value.isfinite().all():
+        if name == "vectors_ND" or value is None:
+            continue
+        if not isinstance(value, Tensor):
+            raise TypeError(f"search: {name} must be a tensor, got {type(value).__name__}")
+        if not value.isfinite().all():
             raise ValueError(f"search: {name} holds values that are not finite")
 
 

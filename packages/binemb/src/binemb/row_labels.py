@@ -52,8 +52,12 @@ class RowLabels:
             if start > LARGEST_ID - count:
                 raise ValueError(f"add: no numbers are left after the largest id, {self._largest}; give ids")
             return torch.arange(start, start + count)
-        if ids.is_floating_point() or ids.is_complex():
+        if not isinstance(ids, Tensor):
+            raise TypeError(f"add: ids must be a tensor of whole numbers, got {type(ids).__name__}")
+        if ids.is_floating_point() or ids.is_complex() or ids.dtype == torch.bool:
             raise TypeError(f"add: ids must be whole numbers, got {ids.dtype}")
+        if ids.dtype == torch.uint64:  # its upper half would turn negative
+            raise TypeError("add: ids must fit int64, got torch.uint64")
         new = ids.to("cpu", torch.int64)
         if new.shape != (count,):
             raise ValueError(f"add: {count} rows need as many ids, got shape {tuple(new.shape)}")

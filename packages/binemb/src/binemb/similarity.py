@@ -16,7 +16,7 @@ from torch import Tensor
 from binemb.codes import BinaryCodes
 from binemb.errors import TooFewKnownError
 from binemb.evaluation_sets import WordPairs, load_word_pairs, row_of
-from binemb.space import Space
+from binemb.space import Space, check_rows
 
 RESAMPLES = 1000
 
@@ -64,10 +64,10 @@ def evaluate_similarity(
         seed: keys the bootstrap.
 
     Raises:
-        ValueError: rows and words disagree, or fewer than three pairs are known.
+        TypeError: rows are neither codes nor floating point.
+        ValueError: rows and words disagree, values that are not finite, or fewer than three pairs are known.
     """
-    if len(rows) != len(words):
-        raise ValueError(f"evaluate_similarity: {len(rows)} rows for {len(words)} words")
+    check_rows(rows, words, "evaluate_similarity")
     if out_of_vocabulary not in ("skip", "mean"):
         raise ValueError(f"evaluate_similarity: out_of_vocabulary must be skip or mean, got {out_of_vocabulary!r}")
     data = dataset if isinstance(dataset, WordPairs) else load_word_pairs(dataset)

@@ -9,6 +9,7 @@ Shapes: N words, D values: `vectors_ND`.
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import lzma
 import zlib
@@ -99,6 +100,7 @@ def read_text_vectors(path: Path, *, limit: int | None = None) -> RawVectors:
             for first_line, block in _line_blocks(stream, path):
                 lines, number = block, first_line
                 if number == 1:
+                    lines[0] = lines[0].removeprefix(codecs.BOM_UTF8)  # some editors begin a file with it
                     header = parse_header(lines[0])
                     dim = header[1] if header else _count_values(lines[0], path)
                     if header and min(header) < 1:
