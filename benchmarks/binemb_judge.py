@@ -50,24 +50,24 @@ class Judge:
                 results.setdefault("cosine", []).append(cosines)
         self.add(method, n_bytes, results)
 
-    def score_asymmetric(
-        self,
-        method: str,
-        n_bytes: int,
-        made: Iterable[tuple[binemb.MatryoshkaBinarizer, binemb.BinaryCodes]],
-        vectors_ND: Tensor,
-    ) -> None:
-        """Analogies by decoded words, and recall of float queries, against the bits of all words."""
-        results: dict[str, list[Any]] = {"analogy": [], "recall": []}
-        for model, codes in made:
-            results["analogy"].append(binemb.evaluate_analogy(codes, self.words, decoder=model))
-            weights_QB = model.asymmetric_queries(vectors_ND[self.asked], n_bits=codes.n_bits)
-            found = binemb.retrieve(weights_QB, codes, k=K + 1)
-            others = found != self.asked[:, None]
-            others[:, -1] &= ~others.all(1)  # a query that did not find itself has one too many
-            found = found[others].view(-1, K)
-            results["recall"].append((self.right[:, :, None] == found[:, None, :]).any(2).float().mean(1))
-        self.add(method, n_bytes, results)
+    def asymmetric(
+        self, model: binemb.MatryoshkaBinarizer, codes: binemb.BinaryCodes, vectors_ND: Tensor
+    ) -> dict[str, float]:
+        """Analogies and recall by bits alone, and of decoded words and float queries against bits."""
+        weights_QB = model.asymmetric_queries(vectors_ND[self.asked], n_bits=codes.n_bits)
+        return {
+            "analogy": binemb.evaluate_analogy(codes, self.words).accuracy,
+            "analogy_asymmetric": binemb.evaluate_analogy(codes, self.words, decoder=model).accuracy,
+            "recall": self._recall(binemb.retrieve(codes[self.asked], codes, k=K + 1)),
+            "recall_asymmetric": self._recall(binemb.retrieve(weights_QB, codes, k=K + 1)),
+        }
+
+    def _recall(self, found_QK: Tensor) -> float:
+        """Share of the right neighbours among the first K rows found that are not the query itself."""
+        others = found_QK != self.asked[:, None]
+        others[:, -1] &= ~others.all(1)  # a query that did not find itself has one too many
+        found = found_QK[others].view(-1, K)
+        return float((self.right[:, :, None] == found[:, None, :]).any(2).float().mean())
 
     def add(self, method: str, n_bytes: int, results: dict[str, list[Any]]) -> None:
         """A row of means, and the results themselves for `differences`."""

@@ -100,8 +100,6 @@ def compared(
             continue
         decoded = (model.decode(code.truncate(bits)) for model, code in zip(nested, whole, strict=True))
         judge.score("binemb, decoded", n_bytes, decoded)
-        parts = ((model, code.truncate(bits)) for model, code in zip(nested, whole, strict=True))
-        judge.score_asymmetric("binemb, asymmetric", n_bytes, parts, vectors_ND)
         if bits <= ALONE:
             free = (fit((bits,), seed, pull=0.0) for seed in seeds)
             decoded = (model.decode(model.encode(vectors_ND)) for model in free)
@@ -124,6 +122,24 @@ def words_part(save: Save, *, small: bool) -> None:
     """GloVe."""
     vectors = with_asked_words(glove(50_000), 1500, small=True) if small else glove(100_000)
     compared(vectors.words, vectors.vectors, 2, SMALL if small else LEVELS, save, small=small)
+
+
+def asymmetric_part(save: Save, *, small: bool) -> None:
+    """The nested models of GloVe again: bits alone, and decoded questions and float queries against bits."""
+    vectors = with_asked_words(glove(50_000), 1500, small=True) if small else glove(100_000)
+    levels = SMALL if small else LEVELS
+    prepared_ND = binemb.Preparation.fit(vectors.vectors, components=2)(vectors.vectors)
+    judge = Judge(vectors.words, prepared_ND, 100 if small else 1000)
+    figures: dict[str, Any] = {"vectors": len(vectors.words), "rows": []}
+    figures["float_analogy"] = binemb.evaluate_analogy(prepared_ND, vectors.words).accuracy
+    for seed in range(1 if small else 3):
+        model = binemb.MatryoshkaBinarizer.fit(vectors.vectors, levels, seed=seed, config=config_of(small=small))
+        codes = model.encode(vectors.vectors)
+        for bits in levels[-1:] if small else (256, 1024):
+            row = {"seed": seed, "bits": bits, **judge.asymmetric(model, codes.truncate(bits), vectors.vectors)}
+            figures["rows"].append(row)
+            print(row, flush=True)
+            save(figures)
 
 
 def minilm_part(save: Save, *, small: bool) -> None:
@@ -233,6 +249,7 @@ def preset_part(save: Save, *, small: bool) -> None:
 
 PARTS = {
     "words": words_part,
+    "asymmetric": asymmetric_part,
     "minilm": minilm_part,
     "cranfield": cranfield_part,
     "preset": preset_part,

@@ -62,6 +62,19 @@ def cranfield(results: dict[str, Any]) -> str:
     return markdown([*columns, "nDCG above random rotations", "nDCG above ITQ"], rows)
 
 
+def asymmetric(results: dict[str, Any]) -> str:
+    """Means over the seeds of bits alone and of decoded questions, or float queries, against bits."""
+    part, rows = results["asymmetric"], []
+    for bits in sorted({row["bits"] for row in part["rows"]}):
+        of_size = [row for row in part["rows"] if row["bits"] == bits]
+        for title, key in (("bits alone", ""), ("asymmetric", "_asymmetric")):
+            analogy, recall = (sum(row[name + key] for row in of_size) / len(of_size) for name in ("analogy", "recall"))
+            share = analogy / part["float_analogy"]
+            rows.append([f"{bits}, {title}", str(len(of_size)), f"{analogy:.3f}", f"{share:.1%}", f"{recall:.3f}"])
+    rows.append(["float32, prepared", "1", f"{part['float_analogy']:.3f}", "100%", "1.000"])
+    return markdown(["bits, compared by", "seeds", "analogies", "of the float figure", "recall@10"], rows)
+
+
 def preset(results: dict[str, Any]) -> str:
     """Cosine of decoded held-out words by level."""
     rows = [
