@@ -111,3 +111,18 @@ def test_pictures_of_what_is_not_there(case):
         plot_decoded(x_nD, x_nD[:3], x_nD)
     with pytest.raises(ValueError, match="plot_error_curves: expected rows with bound, neurons, rmse, steps"):
         plot_error_curves([{"neurons": 3}])
+
+
+def test_dimensions_of_one_value_have_no_picture_and_spoil_none(tmp_path):
+    x_nD = torch.randn(30, 3, generator=torch.Generator().manual_seed(0))
+    x_nD[:, 1] = 2.0
+    codec = SpikeCodec.fit(x_nD, neurons=60, steps=50)
+    train = codec.encode(x_nD)
+    for draw in (lambda: plot_raster(codec, train, x_nD, dimension=1), lambda: plot_tuning_curves(codec, dimension=1)):
+        with pytest.raises(ValueError, match="dimension 1 has one value only"):
+            draw()
+    decoded_nD, bound_nD = codec.decode(train), codec.bound(x_nD)
+    figure = plot_decoded(x_nD, decoded_nD, bound_nD)
+    without = plot_decoded(*(values[:, [0, 2]] for values in (x_nD, decoded_nD, bound_nD)))
+    assert figure.axes[1].get_title(loc="left") == without.axes[1].get_title(loc="left")
+    drawn(figure, tmp_path)

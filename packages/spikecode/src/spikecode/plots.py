@@ -45,12 +45,13 @@ def plot_raster(codec: SpikeCodec, train: SpikeTrain, x_nD: Tensor, *, token: in
         of the Poisson count.
 
     Raises:
-        ValueError: no such token or dimension.
+        ValueError: no such token or dimension, or the dimension has one value only.
     """
     n, dim, neurons, steps = train.shape
     if not (0 <= token < n and 0 <= dimension < dim):
         raise ValueError(f"plot_raster: token and dimension must be below {n} and {dim}, got {token} and {dimension}")
     preferred_N = _embedding_units(codec, dimension, codec.population.centres())
+    _check_width("plot_raster", codec, dimension)
     value = float(x_nD[token, dimension])
     width = codec.sigma * float(codec.calibration.width_D[dimension])
     shown = np.flatnonzero(np.abs(preferred_N - value) <= _REACH * width)
@@ -100,12 +101,13 @@ def plot_tuning_curves(codec: SpikeCodec, *, dimension: int = 0, curves: int = _
         Rate in Hz against value in embedding units; the calibrated range lies between the dashed lines.
 
     Raises:
-        ValueError: no such dimension, or no curve asked for.
+        ValueError: no such dimension, it has one value only, or no curve asked for.
     """
     if not 0 <= dimension < codec.dim or curves < 1:
         raise ValueError(
             f"plot_tuning_curves: dimension must be below {codec.dim} and curves positive, got {dimension} and {curves}"
         )
+    _check_width("plot_tuning_curves", codec, dimension)
     population = codec.population
     shown = np.unique(np.linspace(0, codec.neurons - 1, min(curves, codec.neurons)).round().astype(int))
     unit = torch.linspace(-1.5 * population.padding * codec.sigma, 1 + 1.5 * population.padding * codec.sigma, 2000)
@@ -163,22 +165,23 @@ def plot_decoded(x_nD: Tensor, decoded_nD: Tensor, bound_nD: Tensor) -> Figure:
     Args:
         x_nD: values encoded, float, (n, D).
         decoded_nD: values decoded, float, (n, D).
-        bound_nD: standard deviation of the Fisher bound, float, (n, D).
+        bound_nD: standard deviation of the Fisher bound, float, (n, D); 0 where a dimension has one value only.
 
     Returns:
-        Two panels: values in embedding units; density of the error in units of the bound.
+        Two panels, of the values whose bound is not 0: in embedding units; density of the error in units of the bound.
 
     Raises:
-        ValueError: the shapes disagree, or there is no value.
+        ValueError: the shapes disagree, or there is no value whose bound is not 0.
     """
-    if x_nD.shape != decoded_nD.shape or x_nD.shape != bound_nD.shape or not x_nD.numel():
+    if x_nD.shape != decoded_nD.shape or x_nD.shape != bound_nD.shape or not bool((bound_nD > 0).any()):
         raise ValueError(
-            "plot_decoded: expected three matrices of one shape, got "
+            "plot_decoded: expected three matrices of one shape, with bounds above 0, got "
             f"{tuple(x_nD.shape)}, {tuple(decoded_nD.shape)}, {tuple(bound_nD.shape)}"
         )
-    some = slice(None, None, -(-x_nD.numel() // _POINTS))
+    known_nD = (bound_nD > 0).cpu()
+    some = slice(None, None, -(-int(known_nD.sum()) // _POINTS))
     x, decoded, bound = (
-        values.detach().double().cpu().flatten()[some].numpy() for values in (x_nD, decoded_nD, bound_nD)
+        values.detach().double().cpu()[known_nD][some].numpy() for values in (x_nD, decoded_nD, bound_nD)
     )
     figure, (values, errors) = _figure(2, size=(7.2, 3.4))
     values.hexbin(x, decoded, gridsize=70, bins="log", cmap="Blues", mincnt=1, linewidths=0.1)
@@ -256,6 +259,11 @@ def _colours(count: int) -> list[Any]:
     import matplotlib as mpl
 
     return list(mpl.colormaps["viridis"](np.linspace(0, 0.88, count)))
+
+
+def _check_width(caller: str, codec: SpikeCodec, dimension: int) -> None:
+    if not float(codec.calibration.width_D[dimension]):
+        raise ValueError(f"{caller}: dimension {dimension} has one value only, so no curve is tuned; choose another")
 
 
 def _embedding_units(codec: SpikeCodec, dimension: int, unit: Tensor) -> NDArray[np.float64]:
