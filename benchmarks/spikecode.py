@@ -183,26 +183,32 @@ def identity(*, small: bool) -> list[dict[str, Any]]:
 
 
 def growth(*, small: bool) -> list[dict[str, Any]]:
-    """Seconds to encode and to decode against tokens, dimensions, neurons and bins, with log-log slopes."""
-    base = {"tokens": 8, "dim": 64, "neurons": 500, "steps": 128}
+    """Seconds to encode and to decode against tokens, dimensions, neurons and bins, with log-log slopes.
+
+    All sizes of a row are timed in turn, so that a machine whose speed drifts slows all of them, and the least time of
+    each counts. The least work takes tens of ms: of less, what every call costs would flatten the slopes.
+    """
+    base = {"tokens": 64, "dim": 128, "neurons": 500, "steps": 128}
+    if small:
+        base |= {"tokens": 8, "dim": 16}
     factors = (1, 2) if small else (1, 2, 4, 8)
     rows = []
     for varied in base:
-        measured = []
-        for factor in factors:
-            size = {**base, varied: base[varied] * factor}
+        values = [base[varied] * factor for factor in factors]
+        work: dict[str, Callable[[], object]] = {}
+        for value in values:
+            size = {**base, varied: value}
             x_nD = uniform(size["tokens"], size["dim"])
             codec = sc.SpikeCodec.fit(x_nD, neurons=size["neurons"], steps=size["steps"], density=0.05)
             train = codec.encode(x_nD)
-            work = {"encode": lambda c=codec, x=x_nD: c.encode(x), "decode": lambda c=codec, t=train: c.decode(t)}
-            times = interleaved(work, repeats=1 if small else 3)
-            measured.append({name: figures["min_s"] for name, figures in times.items()})
-        values = [base[varied] * factor for factor in factors]
-        row: dict[str, Any] = {"varied": varied, "values": values}
+            work[f"encode {value}"] = lambda c=codec, x=x_nD: c.encode(x)
+            work[f"decode {value}"] = lambda c=codec, t=train: c.decode(t)
+        times = interleaved(work, repeats=1 if small else 7)
+        row: dict[str, Any] = {"varied": varied, "base": base, "values": values}
         for name in ("encode", "decode"):
-            seconds = [entry[name] for entry in measured]
-            measured_at = [{varied: value, **entry} for value, entry in zip(values, measured, strict=True)]
-            row |= {f"{name}_s": seconds, f"{name}_slope": slope(measured_at, varied, name)}
+            seconds = [times[f"{name} {value}"]["min_s"] for value in values]
+            measured = [{varied: value, name: least} for value, least in zip(values, seconds, strict=True)]
+            row |= {f"{name}_s": seconds, f"{name}_slope": slope(measured, varied, name)}
         rows.append(row)
     return rows
 

@@ -49,6 +49,28 @@ def test_raster_has_every_spike_of_the_population(case, tmp_path):
     drawn(figure, tmp_path)
 
 
+def test_large_populations_are_drawn_by_some_of_their_neurons():
+    x_nD = torch.randn(30, 2, generator=torch.Generator().manual_seed(0))
+    codec = SpikeCodec.fit(x_nD, neurons=2500, steps=20)
+    train = codec.encode(x_nD[:1])
+    raster = plot_raster(codec, train, x_nD[:1]).axes[0]
+    lines = raster.collections
+    assert 100 <= len(lines) <= 150
+    assert f"{train.counts()[0, 0].sum():,} spikes ({len(lines)} of " in raster.get_title(loc="left")
+    offsets = np.array([rows.get_lineoffset() for rows in lines])
+    np.testing.assert_allclose(np.diff(offsets), lines[0].get_linelength() / 0.8)
+
+
+@pytest.mark.parametrize("scheme", ["rate", "latency", "phase", "burst"])
+def test_expected_rates_are_those_of_the_scheme(scheme):
+    x_nD = torch.randn(200, 1, generator=torch.Generator().manual_seed(0))
+    codec = SpikeCodec.fit(x_nD, neurons=50, steps=100, scheme=scheme, sigma=0.1)
+    train = codec.encode(x_nD[:1].expand(200, 1))
+    rates = plot_raster(codec, train, x_nD).axes[1]
+    expected = next(line for line in rates.lines if line.get_label() == "expected").get_xdata()
+    assert max(expected) == pytest.approx(float(train.counts().double().mean(0).max()) * 10, rel=0.1)
+
+
 def test_tuning_curves_are_the_population(case, tmp_path):
     codec, _, _ = case
     figure = plot_tuning_curves(codec, dimension=1, curves=5)
@@ -111,3 +133,18 @@ def test_pictures_of_what_is_not_there(case):
         plot_decoded(x_nD, x_nD[:3], x_nD)
     with pytest.raises(ValueError, match="plot_error_curves: expected rows with bound, neurons, rmse, steps"):
         plot_error_curves([{"neurons": 3}])
+
+
+def test_dimensions_of_one_value_have_no_picture_and_spoil_none(tmp_path):
+    x_nD = torch.randn(30, 3, generator=torch.Generator().manual_seed(0))
+    x_nD[:, 1] = 2.0
+    codec = SpikeCodec.fit(x_nD, neurons=60, steps=50)
+    train = codec.encode(x_nD)
+    for draw in (lambda: plot_raster(codec, train, x_nD, dimension=1), lambda: plot_tuning_curves(codec, dimension=1)):
+        with pytest.raises(ValueError, match="dimension 1 has one value only"):
+            draw()
+    decoded_nD, bound_nD = codec.decode(train), codec.bound(x_nD)
+    figure = plot_decoded(x_nD, decoded_nD, bound_nD)
+    without = plot_decoded(*(values[:, [0, 2]] for values in (x_nD, decoded_nD, bound_nD)))
+    assert figure.axes[1].get_title(loc="left") == without.axes[1].get_title(loc="left")
+    drawn(figure, tmp_path)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -106,6 +109,25 @@ def test_models_that_are_not_there(name, said):
 def test_a_folder_without_a_model(tmp_path):
     with pytest.raises(TextModelError, match="no model that transformers can load"):
         TextSpikeEncoder(str(tmp_path))
+
+
+def test_the_table_is_read_without_building_the_model():
+    """The same table that the built model has; transformers' models take longer to import than texts to encode."""
+    code = (
+        "import sys; from spikecode import LanguageModel; LanguageModel.load('samples:minilm', 0); "
+        "assert 'transformers.modeling_utils' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+    built = LanguageModel.load("samples:minilm", 1)
+    assert torch.equal(built.embeddings_VD, LanguageModel.load("samples:minilm", 0).embeddings_VD)
+
+
+def test_damaged_weights_are_named(tmp_path):
+    shutil.copytree(LanguageModel.load("samples:minilm", 0).place, tmp_path / "model")
+    weights = tmp_path / "model" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(TextModelError, match="no model that transformers can load"):
+        LanguageModel.load(str(tmp_path / "model"), 0)
 
 
 def test_a_layer_that_is_not_there():

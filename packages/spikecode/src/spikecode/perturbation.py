@@ -16,6 +16,7 @@ from spikecode.random_streams import GOLDEN, mix, shift_right, signed, stream_ke
 from spikecode.train import SpikeTrain
 
 _DEAD, _STRAY, _JITTER = 1, 2, 3  # what is drawn
+_BINS = 1 << 21  # bins that are drawn or packed at once, about 24 bytes each
 
 
 def _uniform(seed: int, what: int, key: Tensor, number: Tensor) -> Tensor:
@@ -67,6 +68,8 @@ def _perturbed(train: SpikeTrain, dead: float, background: float, jitter: float,
     token = torch.tensor([train.first_token], device=device)
     key_D = stream_keys(seed, token, dim)[0][0]
     dimension_S, neuron_S, bin_S = cell_S
+    at_once = max(1, _BINS // (neurons * steps))
+    parts = [slice(d, d + at_once) for d in range(0, dim, at_once)]
     if jitter:
         number_S = neuron_S * steps + bin_S
         one_S = _uniform(seed, _JITTER, key_D[dimension_S], 2 * number_S)
@@ -79,15 +82,16 @@ def _perturbed(train: SpikeTrain, dead: float, background: float, jitter: float,
     fires_DNT[dimension_S, neuron_S, bin_S] = True
     if background:
         number_NT = torch.arange(neurons * steps, device=device).view(neurons, steps)
-        for d in range(dim):  # one dimension at a time: the random numbers take 8 bytes a bin
-            fires_DNT[d] |= _uniform(seed, _STRAY, key_D[d], number_NT) < background * train.dt / 1000
+        for part in parts:
+            stray_DNT = _uniform(seed, _STRAY, key_D[part, None, None], number_NT) < background * train.dt / 1000
+            fires_DNT[part] |= stray_DNT
     if dead:
         neuron_DN = torch.arange(dim * neurons, device=device).view(dim, neurons)
         common = torch.zeros((), dtype=torch.int64, device=device)  # no token in the key: the dead stay dead
         fires_DNT &= (_uniform(seed, _DEAD, common, neuron_DN) >= dead)[..., None]
     words_DNK = torch.empty(dim, neurons, (steps + 63) // 64, dtype=torch.int64, device=device)
-    for d in range(dim):
-        words_DNK[d] = words_of(fires_DNT[d])
+    for part in parts:
+        words_DNK[part] = words_of(fires_DNT[part])
     return replace(
         train,
         words_nDWK=words_DNK[None],

@@ -27,6 +27,7 @@ _RED, _BLUE, _GREY = "#c0392b", "#1f5f99", "#777777"
 _CURVES = 13  # tuning curves drawn of a large population
 _REACH = 6  # widths of a tuning curve shown about a value
 _METHODS = {"ml": "ML", "centre_of_mass": "centre of mass", "bayes": "posterior mean"}
+_ROWS = 150  # neurons drawn of a raster: lines thinner than a pixel would fade to a false density
 _POINTS = 200_000  # values drawn of a large matrix
 
 
@@ -41,19 +42,21 @@ def plot_raster(codec: SpikeCodec, train: SpikeTrain, x_nD: Tensor, *, token: in
         dimension: which population of N neurons.
 
     Returns:
-        The raster, time in ms; beside it each neuron's rate in Hz with its tuning curve, and two standard deviations
-        of the Poisson count.
+        The raster, time in ms, of at most 150 neurons; beside it each neuron's rate in Hz with the rate that the tuning
+        curve and the scheme let expect, and two standard deviations of the Poisson count.
 
     Raises:
-        ValueError: no such token or dimension.
+        ValueError: no such token or dimension, or the dimension has one value only.
     """
     n, dim, neurons, steps = train.shape
     if not (0 <= token < n and 0 <= dimension < dim):
         raise ValueError(f"plot_raster: token and dimension must be below {n} and {dim}, got {token} and {dimension}")
     preferred_N = _embedding_units(codec, dimension, codec.population.centres())
+    _check_width("plot_raster", codec, dimension)
     value = float(x_nD[token, dimension])
     width = codec.sigma * float(codec.calibration.width_D[dimension])
     shown = np.flatnonzero(np.abs(preferred_N - value) <= _REACH * width)
+    drawn = shown[:: -(-len(shown) // _ROWS)]
     _, at, neuron, step = (np.asarray(values) for values in train[token : token + 1].to_events())
     neuron, step = neuron[at == dimension], step[at == dimension]
     duration = steps * codec.dt
@@ -61,16 +64,18 @@ def plot_raster(codec: SpikeCodec, train: SpikeTrain, x_nD: Tensor, *, token: in
     figure, (raster, rates) = _figure(2, size=(7.2, 3.8), sharey=True, width_ratios=(3, 1.2))
     spacing = preferred_N[1] - preferred_N[0] if neurons > 1 else width
     raster.eventplot(
-        [(step[neuron == k] + 0.5) * codec.dt for k in shown],
-        lineoffsets=preferred_N[shown].tolist(),
-        linelengths=0.8 * spacing,
+        [(step[neuron == k] + 0.5) * codec.dt for k in drawn],
+        lineoffsets=preferred_N[drawn].tolist(),
+        linelengths=0.8 * spacing * -(-len(shown) // _ROWS),
         linewidths=max(0.5, min(1.2, 120 / steps)),
         colors="black",
     )
     raster.axhline(value, color=_RED, linewidth=1)
     raster.set(xlabel="time (ms)", ylabel="preferred value (embedding units)", xlim=(0, duration))
     raster.set_ylim(value - _REACH * width, value + _REACH * width)
-    raster.set_title(f"token {token}, dimension {dimension}: {len(step):,} spikes", fontsize="medium", loc="left")
+    some = f" ({len(drawn)} of {len(shown)} neurons drawn)" if len(drawn) < len(shown) else ""
+    title = f"token {token}, dimension {dimension}: {len(step):,} spikes{some}"
+    raster.set_title(title, fontsize="medium", loc="left")
 
     fine = np.linspace(value - _REACH * width, value + _REACH * width, 301)
     expected = _tuning(codec, dimension, value, fine)
@@ -79,7 +84,7 @@ def plot_raster(codec: SpikeCodec, train: SpikeTrain, x_nD: Tensor, *, token: in
     if codec.population.peak <= 1 and _name(codec) == "poisson":
         low, high = np.clip(expected - spread, 0, None), np.clip(expected + spread, 0, 1000 / codec.dt)
         rates.fill_betweenx(fine, low, high, color=_BLUE, alpha=0.2, linewidth=0, label="±2 sd")
-    rates.plot(expected, fine, color=_BLUE, linewidth=1.2, label="tuning")
+    rates.plot(expected, fine, color=_BLUE, linewidth=1.2, label="expected")
     rates.plot(counted, preferred_N[shown], ".", markersize=3, color="black", label="counted")
     rates.axhline(value, color=_RED, linewidth=1, label="encoded value")
     rates.set(xlabel="rate (Hz)")
@@ -100,12 +105,13 @@ def plot_tuning_curves(codec: SpikeCodec, *, dimension: int = 0, curves: int = _
         Rate in Hz against value in embedding units; the calibrated range lies between the dashed lines.
 
     Raises:
-        ValueError: no such dimension, or no curve asked for.
+        ValueError: no such dimension, it has one value only, or no curve asked for.
     """
     if not 0 <= dimension < codec.dim or curves < 1:
         raise ValueError(
             f"plot_tuning_curves: dimension must be below {codec.dim} and curves positive, got {dimension} and {curves}"
         )
+    _check_width("plot_tuning_curves", codec, dimension)
     population = codec.population
     shown = np.unique(np.linspace(0, codec.neurons - 1, min(curves, codec.neurons)).round().astype(int))
     unit = torch.linspace(-1.5 * population.padding * codec.sigma, 1 + 1.5 * population.padding * codec.sigma, 2000)
@@ -163,27 +169,28 @@ def plot_decoded(x_nD: Tensor, decoded_nD: Tensor, bound_nD: Tensor) -> Figure:
     Args:
         x_nD: values encoded, float, (n, D).
         decoded_nD: values decoded, float, (n, D).
-        bound_nD: standard deviation of the Fisher bound, float, (n, D).
+        bound_nD: standard deviation of the Fisher bound, float, (n, D); 0 where a dimension has one value only.
 
     Returns:
-        Two panels: values in embedding units; density of the error in units of the bound.
+        Two panels, of the values whose bound is not 0: in embedding units; density of the error in units of the bound.
 
     Raises:
-        ValueError: the shapes disagree, or there is no value.
+        ValueError: the shapes disagree, or there is no value whose bound is not 0.
     """
-    if x_nD.shape != decoded_nD.shape or x_nD.shape != bound_nD.shape or not x_nD.numel():
+    if x_nD.shape != decoded_nD.shape or x_nD.shape != bound_nD.shape or not bool((bound_nD > 0).any()):
         raise ValueError(
-            "plot_decoded: expected three matrices of one shape, got "
+            "plot_decoded: expected three matrices of one shape, with bounds above 0, got "
             f"{tuple(x_nD.shape)}, {tuple(decoded_nD.shape)}, {tuple(bound_nD.shape)}"
         )
-    some = slice(None, None, -(-x_nD.numel() // _POINTS))
+    known_nD = (bound_nD > 0).cpu()
+    some = slice(None, None, -(-int(known_nD.sum()) // _POINTS))
     x, decoded, bound = (
-        values.detach().double().cpu().flatten()[some].numpy() for values in (x_nD, decoded_nD, bound_nD)
+        values.detach().double().cpu()[known_nD][some].numpy() for values in (x_nD, decoded_nD, bound_nD)
     )
     figure, (values, errors) = _figure(2, size=(7.2, 3.4))
-    values.hexbin(x, decoded, gridsize=70, bins="log", cmap="Blues", mincnt=1, linewidths=0.1)
+    values.hexbin(x, decoded, gridsize=70, bins="log", cmap="Blues", vmin=0.1, mincnt=1, linewidths=0.1)
     ends = [x.min(), x.max()]
-    values.plot(ends, ends, color=_RED, linewidth=0.8, label="no error")
+    values.plot(ends, ends, color=_RED, linewidth=0.8, zorder=0, label="no error")
     values.set(xlabel="encoded value (embedding units)", ylabel="decoded value (embedding units)")
     values.set_aspect("equal", adjustable="datalim")
     values.legend(frameon=False, fontsize="small", loc="upper left")
@@ -258,16 +265,23 @@ def _colours(count: int) -> list[Any]:
     return list(mpl.colormaps["viridis"](np.linspace(0, 0.88, count)))
 
 
+def _check_width(caller: str, codec: SpikeCodec, dimension: int) -> None:
+    if not float(codec.calibration.width_D[dimension]):
+        raise ValueError(f"{caller}: dimension {dimension} has one value only, so no curve is tuned; choose another")
+
+
 def _embedding_units(codec: SpikeCodec, dimension: int, unit: Tensor) -> NDArray[np.float64]:
     low, width = float(codec.calibration.low_D[dimension]), float(codec.calibration.width_D[dimension])
     return low + unit.double().numpy() * width
 
 
 def _tuning(codec: SpikeCodec, dimension: int, value: float, preferred: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rate at one value of neurons that prefer these, in Hz."""
+    """Rate that the scheme gives, at one value, to neurons that prefer these, in Hz."""
     width = codec.sigma * float(codec.calibration.width_D[dimension])
     gain = np.exp(-(((value - preferred) / width) ** 2) / 2)
-    return codec.background + (codec.max_rate - codec.background) * gain
+    rate = torch.from_numpy(codec.background + (codec.max_rate - codec.background) * gain)
+    spikes = codec.coding.mean_spikes(rate * codec.dt / 1000, codec.active_steps, codec.refractory)
+    return (spikes / (codec.steps * codec.dt / 1000)).numpy()
 
 
 def _name(codec: SpikeCodec) -> str:

@@ -2,6 +2,10 @@
 
 Shapes: n tokens, D dimensions, G values of a grid, R = n D rows, W neurons of a window.
 
+Unless told which share of the spikes is lost, the exact likelihood looks: where jitter moves spikes of a neuron that
+fires in every bin on one another, the strongest neurons of a token miss spikes, in most dimensions. Dead neurons do not
+look like that: their neighbours fire.
+
 | scheme  | ml, bayes                            | centre_of_mass, linear |
 |---------|--------------------------------------|------------------------|
 | poisson | exact likelihood (none refractory)   | yes                    |
@@ -13,6 +17,8 @@ Shapes: n tokens, D dimensions, G values of a grid, R = n D rows, W neurons of a
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,6 +36,8 @@ if TYPE_CHECKING:
 
 METHODS = ("ml", "bayes", "centre_of_mass", "linear")
 LOST = 0.001  # what the exact likelihood allows for unless told: a bin that must hold a spike may be empty
+LOST_WHERE_MISSED = 0.2  # and for tokens whose strongest neurons miss spikes
+_MISSED = 0.02  # share of them that is no chance any more
 _GRID = 65
 _GRID_VALUES = 1 << 21  # of all rows that are integrated at once, about 80 bytes each
 _WIDE = 6.0  # standard errors to each side that the posterior is integrated over
@@ -51,11 +59,47 @@ def decode_unit(
     if method == "linear":
         assert codec.weights_N is not None
         return linear_decode(counts, codec.weights_N)
+    if method == "centre_of_mass":
+        values_RW, first_R = counts.values_nDW.flatten(0, 1), counts.first_nD.reshape(-1)
+        start_R, _ = kernels.centre_of_mass(values_RW, first_R, Lattice.of(codec.population))
+        return start_R.clamp(0, 1).view_as(counts.first_nD)
+    if lost is not None or codec.scheme != "poisson":
+        return _by_likelihood(codec, counts, method, dead=dead, background=background, lost=lost or 0.0)
+    missed_n = missed_spikes(codec, counts)
+    u_nD = torch.empty_like(counts.first_nD, dtype=torch.float64)
+    for some_n, share in ((~missed_n, LOST), (missed_n, LOST_WHERE_MISSED)):
+        if bool(some_n.any()):
+            some = counts if bool(some_n.all()) else _tokens(counts, some_n)
+            u_nD[some_n] = _by_likelihood(codec, some, method, dead=dead, background=background, lost=share)
+    return u_nD
+
+
+def missed_spikes(codec: SpikeCodec, counts: SpikeCounts) -> Tensor:
+    """Tokens whose strongest neuron fires less than the code says, in half of the dimensions or more, bool, (n,).
+
+    At peaks of half a spike a bin and less, where lost spikes mislead no decoder, none.
+    """
+    population = codec.population
+    if population.peak <= 0.5:
+        return torch.zeros(len(counts), dtype=torch.bool, device=counts.first_nD.device)
+    z = population.spacing / population.sigma / 2  # no value is farther from its nearest neuron
+    least = population.floor + (population.peak - population.floor) * math.exp(-(z**2) / 2)
+    strongest_nD = counts.values_nDW.amax(2).sort(1).values
+    return strongest_nD[:, codec.dim // 2] < (1 - _MISSED) * least * codec.active_steps
+
+
+def _tokens(counts: SpikeCounts, some_n: Tensor) -> SpikeCounts:
+    parts = (counts.values_nDW[some_n], counts.first_nD[some_n], counts.clipped_n[some_n])
+    return replace(counts, values_nDW=parts[0], first_nD=parts[1], clipped_n=parts[2])
+
+
+def _by_likelihood(
+    codec: SpikeCodec, counts: SpikeCounts, method: str, *, dead: float, background: float | None, lost: float
+) -> Tensor:
+    """Maximum likelihood, or the posterior mean around it, float64, (n, D)."""
     values_RW, first_R = counts.values_nDW.flatten(0, 1), counts.first_nD.reshape(-1)
     lattice = Lattice.of(codec.population)
     start_R, total_R = kernels.centre_of_mass(values_RW, first_R, lattice)
-    if method == "centre_of_mass":
-        return start_R.clamp(0, 1).view_as(counts.first_nD)
     likelihood = make_likelihood(
         codec.population,
         codec.coding,
@@ -63,7 +107,7 @@ def decode_unit(
         codec.refractory,
         dead=dead,
         background=background,
-        lost=(LOST if codec.scheme == "poisson" else 0.0) if lost is None else lost,
+        lost=lost,
     )
     u_R, information_R = kernels.fisher_scoring(values_RW, first_R, start_R.clamp(0, 1), likelihood, lattice)
     u_R = torch.where(total_R > 0, u_R, 0.5)
