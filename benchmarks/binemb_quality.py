@@ -16,7 +16,6 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).parents[1])  # the scripts have their packages' names: do not find them first
 
 import argparse
-import json
 import logging
 import subprocess
 import tempfile
@@ -34,7 +33,7 @@ from torch.nn.functional import cosine_similarity
 
 from benchmarks import binemb_peers as peers
 from benchmarks.binemb_judge import Judge, word_sets
-from benchmarks.common import parsed, parser_of, write_results
+from benchmarks.common import parsed_parts, parser_of, write_results
 from benchmarks.shared_data import DATA, glove
 
 LEVELS = (64, 128, 256, 512, 1024)
@@ -263,16 +262,10 @@ def _publish(figures: dict[str, Any], name: str, options: argparse.Namespace, fo
 
 def main() -> None:
     """Run the parts asked for and write `results/binemb_quality.json`."""
-    parser = parser_of(__doc__ or "")
-    parser.add_argument("--only", default=",".join(PARTS), help="parts to run, with commas between")
-    options = parsed(parser)
+    options, names, figures = parsed_parts(parser_of(__doc__ or ""), "binemb_quality", PARTS)
     faiss.omp_set_num_threads(options.threads)
     logging.disable(logging.INFO)
-    before = options.out / "binemb_quality.json"
-    figures = json.loads(before.read_text(encoding="utf-8")) if before.exists() else {}
-    for name in options.only.split(","):
-        if name not in PARTS:
-            parser.error(f"--only: no part {name!r}; there are {', '.join(PARTS)}")
+    for name in names:
         PARTS[name](partial(_publish, figures, name, options), small=options.small)
 
 

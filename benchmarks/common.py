@@ -12,7 +12,7 @@ import gc
 import json
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,21 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
 def arguments(description: str) -> argparse.Namespace:
     """The options of a script that adds none."""
     return parsed(parser_of(description))
+
+
+def parsed_parts(
+    parser: argparse.ArgumentParser, name: str, parts: Iterable[str]
+) -> tuple[argparse.Namespace, list[str], dict[str, Any]]:
+    """Options of a script of several parts, with `--only`: also which parts to run, and the figures that stand."""
+    known = list(parts)
+    parser.add_argument("--only", default=",".join(known), help="parts to run, with commas between; others stay")
+    options = parsed(parser)
+    wanted = options.only.split(",")
+    for part in wanted:
+        if part not in known:
+            parser.error(f"--only: no part {part!r}; there are {', '.join(known)}")
+    before = options.out / f"{name}.json"
+    return options, wanted, json.loads(before.read_text(encoding="utf-8")) if before.exists() else {}
 
 
 def interleaved(work: Mapping[str, Callable[[], object]], *, repeats: int = REPEATS) -> dict[str, dict[str, float]]:

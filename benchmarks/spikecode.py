@@ -1,6 +1,7 @@
 """spikecode: speed and memory beside dense encoders, error over the Fisher bound, vocabularies, damage, growth.
 
 uv run --group bench python benchmarks/spikecode.py
+uv run --group bench python benchmarks/spikecode.py --only speed    one part; the others stay as they are
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import spikecode as sc
 import torch
 from torch import Tensor
 
-from benchmarks.common import arguments, interleaved, peak_mib, slope, write_results
+from benchmarks.common import interleaved, parsed_parts, parser_of, peak_mib, slope, write_results
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 TOKEN = {"dim": 768, "neurons": 2500, "steps": 100}
@@ -213,15 +214,17 @@ def growth(*, small: bool) -> list[dict[str, Any]]:
     return rows
 
 
+PARTS = {part.__name__: part for part in (speed, errors, slopes, robustness, growth, identity)}
+
+
 def main() -> None:
-    """Run all parts and write `results/spikecode.json`."""
-    options = arguments(__doc__ or "")
-    figures: dict[str, Any] = {}
-    for part in (speed, errors, slopes, robustness, growth, identity):
+    """Measure the parts asked for and write `results/spikecode.json`."""
+    options, names, figures = parsed_parts(parser_of(__doc__ or ""), "spikecode", PARTS)
+    for name in names:
         start = time.perf_counter()
-        figures[part.__name__] = part(small=options.small)
-        print(f"{part.__name__}: {time.perf_counter() - start:.0f} s", figures[part.__name__], flush=True)
-    write_results("spikecode", figures, options)
+        figures[name] = PARTS[name](small=options.small)
+        print(f"{name}: {time.perf_counter() - start:.0f} s", figures[name], flush=True)
+        write_results("spikecode", figures, options)
 
 
 if __name__ == "__main__":

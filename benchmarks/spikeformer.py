@@ -32,7 +32,7 @@ from spikeformer.surrogate import Arctan
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.common import interleaved, parsed, parser_of, peak_mib, slope, write_results
+from benchmarks.common import interleaved, parsed_parts, parser_of, peak_mib, slope, write_results
 
 BETA = 0.9
 SIZE = {"steps": 100, "batch": 64, "channels": 1024}
@@ -266,17 +266,12 @@ PARTS: dict[str, Callable[..., Any]] = {
 def main() -> None:
     """Measure the parts asked for and write `results/spikeformer.json`."""
     parser = parser_of(__doc__ or "")
-    parser.add_argument("--only", default=",".join(PARTS), help="parts to run, with commas between")
     parser.add_argument("--alone", metavar="LIBRARY", help="time one library's neurons and print that")
-    options = parsed(parser)
+    options, names, figures = parsed_parts(parser, "spikeformer", PARTS)
     if options.alone:
         print(json.dumps(alone(options.alone, small=options.small)))
         return
-    before = options.out / "spikeformer.json"
-    figures = json.loads(before.read_text(encoding="utf-8")) if before.exists() else {}
-    for name in options.only.split(","):
-        if name not in PARTS:
-            parser.error(f"--only: no part {name!r}; there are {', '.join(PARTS)}")
+    for name in names:
         figures[name] = PARTS[name](small=options.small)
         write_results("spikeformer", figures, options)
 

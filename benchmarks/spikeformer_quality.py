@@ -16,7 +16,6 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).parents[1])  # the scripts have their packages' names: do not find them first
 
 import functools
-import json
 import re
 import tempfile
 import time
@@ -28,7 +27,7 @@ import spikeformer as sf
 import torch
 from ddp_utils import keyed_generator, read_metrics
 
-from benchmarks.common import parsed, parser_of, write_results
+from benchmarks.common import parsed_parts, parser_of, write_results
 from benchmarks.shared_data import english, labelled_sentences, split_text
 
 Save = Callable[[Any], None]
@@ -214,14 +213,8 @@ PARTS = {
 
 def main() -> None:
     """Run the parts asked for and write `results/spikeformer_quality.json`."""
-    parser = parser_of(__doc__ or "")
-    parser.add_argument("--only", default=",".join(PARTS), help="parts to run, with commas between")
-    options = parsed(parser)
-    before = options.out / "spikeformer_quality.json"
-    figures = json.loads(before.read_text(encoding="utf-8")) if before.exists() else {}
-    for name in options.only.split(","):
-        if name not in PARTS:
-            parser.error(f"--only: no part {name!r}; there are {', '.join(PARTS)}")
+    options, names, figures = parsed_parts(parser_of(__doc__ or ""), "spikeformer_quality", PARTS)
+    for name in names:
 
         def save(found: Any, name: str = name) -> None:
             figures[name] = found
