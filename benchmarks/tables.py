@@ -17,7 +17,7 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).parents[1])  # the folder of the scripts, which have their packages' names
 
-from benchmarks import binemb_tables, codec_tables, spike_tables
+from benchmarks import binemb_tables, codec_tables, spike_tables, spikeformer_tables
 from benchmarks.markdown import markdown
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +27,7 @@ PAGES = (
     "docs/results/codecs.md",
     "docs/results/binary.md",
     "docs/results/spikes.md",
+    "docs/results/spikeformer.md",
     "docs/guides/codecs.md",
     "packages/sdquant/README.md",
     "packages/binemb/README.md",
@@ -174,7 +175,9 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "binary-minilm": ("binemb_quality", binemb_tables.quality("minilm")),
     "binary-minilm-differences": ("binemb_quality", binemb_tables.differences("minilm")),
     "binary-cranfield": ("binemb_quality", binemb_tables.cranfield),
+    "binary-asymmetric": ("binemb_quality", binemb_tables.asymmetric),
     "binary-preset": ("binemb_quality", binemb_tables.preset),
+    **spikeformer_tables.TABLES,
 }
 
 
