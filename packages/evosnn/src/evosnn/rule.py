@@ -109,8 +109,9 @@ class Rule:
 
     @classmethod
     def pair(cls, **changes: Any) -> Rule:
-        """Pair STDP, all to all (Bi and Poo 2001: 0.0103, 0.0051, 14 ms, 34 ms, as Pfister and Gerstner give it)."""
-        return cls(**{"a2_plus": 0.0103, "a2_minus": 0.0051, "tau_plus": 14.0, "tau_minus": 34.0, "direct": 1.0} | changes)
+        """Pair STDP, all to all, with slightly more depression than potentiation (Song, Miller and Abbott 2000)."""
+        amplitudes = {"a2_plus": 0.005, "a2_minus": 0.00525, "tau_plus": 20.0, "tau_minus": 20.0}
+        return cls(**amplitudes | {"direct": 1.0} | changes)
 
     @classmethod
     def triplet_visual_cortex(cls, **changes: Any) -> Rule:
