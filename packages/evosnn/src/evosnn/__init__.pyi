@@ -1,13 +1,16 @@
+from .afferents import AfferentDrive
 from .connectivity_evolution import ConnectivityConfig, ConnectivityEvolution
 from .evolution import Evolution, EvolutionResult
 from .evolution_config import EvolutionConfig
 from .evaluation import FitnessError
 from .genome import Genome
-from .network import Network, NetworkState
+from .network import Network, Recording
+from .network_state import NetworkState
 from .policy import Policy
 from .rule import Rule
 
 __all__ = [
+    "AfferentDrive",
     "ConnectivityConfig",
     "ConnectivityEvolution",
     "Evolution",
@@ -18,5 +21,6 @@ __all__ = [
     "Network",
     "NetworkState",
     "Policy",
+    "Recording",
     "Rule",
 ]
