@@ -1,7 +1,8 @@
 from .afferents import AfferentDrive
 from .connectivity_evolution import ConnectivityConfig, ConnectivityEvolution
-from .evolution import Evolution, EvolutionResult
+from .evolution import Evolution
 from .evolution_config import EvolutionConfig
+from .evolution_result import EvolutionResult
 from .evaluation import FitnessError
 from .genome import Genome
 from .network import Network, Recording
