@@ -89,6 +89,7 @@ class Network:
             raise ValueError(f"Network: kernel must be auto or reference, got {kernel!r}")
         ((self.n_afferents, self.n_outputs),) = sizes
         self.step_ms, self.plastic, self.kernel = step_ms, plastic, kernel
+        self._n_neurons = max(genome.n_neurons for genome in genomes)
         parameters, number_PE = pack_genomes(genomes, step_ms, dtype, plastic=plastic)
         self.parameters: NetworkParameters = parameters.to(torch.device(device))
         self.edge_number_PE: Tensor = torch.from_numpy(number_PE)
@@ -109,11 +110,11 @@ class Network:
     @property
     def n_neurons(self) -> int:
         """N, the neurons of the largest network."""
-        return self.parameters.neuron_PKN.shape[2]
+        return self._n_neurons
 
     @property
     def n_edges(self) -> int:
-        """E, the enabled edges of the largest network, at least 1."""
+        """E, the enabled edges of the largest network, and more for padding."""
         return self.parameters.sign_PE.shape[1]
 
     @property
@@ -128,8 +129,8 @@ class Network:
 
     @property
     def delay_PE(self) -> Tensor:
-        """Delay of each edge in steps, int32."""
-        return self.parameters.edge_PJE[:, parameter.SHIFT] + 1
+        """Delay of each edge in steps, int32; 0 in padding."""
+        return self.parameters.edge_PJE[:, parameter.DELAY]
 
     @property
     def sign_PE(self) -> Tensor:
@@ -151,19 +152,19 @@ class Network:
     def initial_state(self) -> NetworkState:
         """The state at birth: at rest, no spikes so far, weights of the genome, rates at the target."""
         n_rows, n_neurons, n_edges = len(self), self.n_neurons, self.n_edges
-        real = self.parameters.rule_PR
-        neuron_PFN = real.new_zeros(n_rows, variable.N_NEURON_VARIABLES, n_neurons)
-        neuron_PFN[:, variable.RATE] = real[:, COEFFICIENT["target_hz"], None]
-        synapse_PGE = real.new_zeros(n_rows, variable.N_SYNAPSE_VARIABLES, n_edges)
+        neurons_PKN, rule_PR = self.parameters.neuron_PKN, self.parameters.rule_PR
+        neuron_PFN = rule_PR.new_zeros(n_rows, variable.N_NEURON_VARIABLES, neurons_PKN.shape[2])
+        real_PN = neurons_PKN[:, parameter.THRESHOLD].isfinite()
+        neuron_PFN[:, variable.RATE] = real_PN * rule_PR[:, COEFFICIENT["target_hz"], None]
+        synapse_PGE = rule_PR.new_zeros(n_rows, variable.N_SYNAPSE_VARIABLES, n_edges)
         synapse_PGE[:, variable.STRENGTH] = self.parameters.strength_PE
         n_sources = self.n_afferents + n_neurons
         return NetworkState(
             neuron_PFN=neuron_PFN,
             synapse_PGE=synapse_PGE,
-            modulation_PM=real.new_zeros(n_rows, variable.N_MODULATION_VARIABLES),
-            refractory_PN=torch.zeros(n_rows, n_neurons, dtype=torch.int32, device=self.device),
+            modulation_PM=rule_PR.new_zeros(n_rows, variable.N_MODULATION_VARIABLES),
             history_PS=torch.zeros(n_rows, n_sources, dtype=torch.int64, device=self.device),
-            phase_PC=real.new_full((n_rows, self.n_afferents), FIRST_PHASE),
+            phase_PC=rule_PR.new_full((n_rows, self.n_afferents), FIRST_PHASE),
             time_P=torch.zeros(n_rows, dtype=torch.int64, device=self.device),
         )
 
@@ -228,7 +229,7 @@ class Network:
             drive_PC=afferents.drive_PC.detach().to(**options).contiguous(),
             stream_P=afferents.stream_P().to(self.device),
             mode=MODES[afferents.mode],
-            external_PN=None if external_PN is None else external_PN.detach().to(**options).contiguous(),
+            external_PN=None if external_PN is None else self._padded(external_PN.detach().to(**options)),
             reward_P=None if reward_P is None else reward_P.detach().to(**options).contiguous(),
             active_P=torch.ones(n_rows, dtype=torch.bool, device=self.device)
             if active_P is None
@@ -240,6 +241,10 @@ class Network:
         first_PN = torch.full(shape, steps, dtype=torch.int32, device=self.device)
         kernels.run_(self.parameters, state, drive, counts_PN, first_PN, kernel=self.kernel)
         return counts_PN, first_PN
+
+    def _padded(self, x_PN: Tensor) -> Tensor:
+        n_padding = self.parameters.neuron_PKN.shape[2] - x_PN.shape[1]
+        return torch.nn.functional.pad(x_PN, (0, n_padding)).contiguous()
 
     def step(
         self,
@@ -288,7 +293,7 @@ class Network:
         spikes, afferent_spikes, membranes, weights = [], [], [], []
         for t in range(steps):
             self.run_(afferents, state, 1, reward_P=reward_P if t == 0 else None)
-            last_PS = (state.history_PS & 1).bool()
+            last_PS = state.last_spikes_PS
             afferent_spikes.append(last_PS[:, : self.n_afferents])
             spikes.append(last_PS[:, self.n_afferents :])
             membranes.append(state.membrane_PN.clone())

@@ -12,12 +12,13 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-MEMBRANE, CURRENT, ADAPTATION, OFFSET, RATE, POST_FAST, POST_SLOW = range(7)
-N_NEURON_VARIABLES = 7
+MEMBRANE, CURRENT, REFRACTORY, ADAPTATION, OFFSET, RATE, POST_FAST, POST_SLOW = range(8)
+N_NEURON_VARIABLES = 8
 STRENGTH, PRE_FAST, PRE_SLOW, ELIGIBILITY = range(4)
 N_SYNAPSE_VARIABLES = 4
 DOPAMINE, REWARD_MEAN = range(2)
 N_MODULATION_VARIABLES = 2
+LAST_STEP = 61  # bit of the history with the spikes of the last step; older ones are below
 
 
 @dataclass
@@ -25,11 +26,11 @@ class NetworkState:
     """State of P networks; each row is independent of the others.
 
     Attributes:
-        neuron_PFN: membrane, synaptic current, adaptation, offset of the threshold, rate in Hz, traces o1 and o2.
+        neuron_PFN: membrane, synaptic current, steps of refractoriness that are left, adaptation, offset of the
+            threshold, rate in Hz, traces o1 and o2; padded with zeros to a multiple of 8 neurons.
         synapse_PGE: magnitude of the weight, traces r1 and r2, eligibility.
         modulation_PM: dopamine and running mean of the reward.
-        refractory_PN: steps without a spike that are left, int32.
-        history_PS: spikes of each source as bits, the last step lowest, int64.
+        history_PS: spikes of each source as bits, the last step at bit 61, the one before at bit 60, int64.
         phase_PC: how far the accumulators of the afferents are.
         time_P: steps so far, int64.
     """
@@ -37,7 +38,6 @@ class NetworkState:
     neuron_PFN: Tensor
     synapse_PGE: Tensor
     modulation_PM: Tensor
-    refractory_PN: Tensor
     history_PS: Tensor
     phase_PC: Tensor
     time_P: Tensor
@@ -46,39 +46,54 @@ class NetworkState:
         return len(self.time_P)
 
     @property
+    def n_neurons(self) -> int:
+        """N, without the padding of `neuron_PFN`."""
+        return self.history_PS.shape[1] - self.phase_PC.shape[1]
+
+    @property
     def membrane_PN(self) -> Tensor:
         """Membranes, a view."""
-        return self.neuron_PFN[:, MEMBRANE]
+        return self.neuron_PFN[:, MEMBRANE, : self.n_neurons]
 
     @property
     def current_PN(self) -> Tensor:
         """Synaptic currents, a view."""
-        return self.neuron_PFN[:, CURRENT]
+        return self.neuron_PFN[:, CURRENT, : self.n_neurons]
+
+    @property
+    def refractory_PN(self) -> Tensor:
+        """Steps without a spike that are left, a view."""
+        return self.neuron_PFN[:, REFRACTORY, : self.n_neurons]
 
     @property
     def adaptation_PN(self) -> Tensor:
         """Adaptation of the thresholds, a view."""
-        return self.neuron_PFN[:, ADAPTATION]
+        return self.neuron_PFN[:, ADAPTATION, : self.n_neurons]
+
+    @property
+    def last_spikes_PS(self) -> Tensor:
+        """Which sources spiked in the last step, bool."""
+        return ((self.history_PS >> LAST_STEP) & 1).bool()
 
     @property
     def offset_PN(self) -> Tensor:
         """What intrinsic plasticity has added to the thresholds, a view."""
-        return self.neuron_PFN[:, OFFSET]
+        return self.neuron_PFN[:, OFFSET, : self.n_neurons]
 
     @property
     def rate_PN(self) -> Tensor:
         """Running means of the rates in Hz, a view; kept where synaptic scaling is on."""
-        return self.neuron_PFN[:, RATE]
+        return self.neuron_PFN[:, RATE, : self.n_neurons]
 
     @property
     def post_fast_PN(self) -> Tensor:
         """Traces o1 of the neurons' spikes, a view; kept where STDP is on."""
-        return self.neuron_PFN[:, POST_FAST]
+        return self.neuron_PFN[:, POST_FAST, : self.n_neurons]
 
     @property
     def post_slow_PN(self) -> Tensor:
         """Traces o2 of the neurons' spikes, a view; kept where triplet STDP is on."""
-        return self.neuron_PFN[:, POST_SLOW]
+        return self.neuron_PFN[:, POST_SLOW, : self.n_neurons]
 
     @property
     def strength_PE(self) -> Tensor:

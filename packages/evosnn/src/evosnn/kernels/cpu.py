@@ -1,10 +1,11 @@
 """numba kernel for CPU tensors: all steps of a network, one network after the other, so that its state stays at hand.
 
-The kernel releases the interpreter lock and networks are shared out over plain threads, as many as torch uses. It does
-what `reference` does, in the same order, one edge at a time, and touches no padding.
+What every neuron and synapse does in every step is done eight at a time; what only spikes bring about is done spike by
+spike. When a source spikes, the edges that it will reach are marked in the words of the steps in which it arrives.
+Results are those of `reference`. The kernel releases the interpreter lock; networks are shared out over plain threads.
 
-Axes: P individuals, C afferents, N neurons, S = C + N sources, E edges; others as in `network_state` and
-`network_parameters`.
+Axes: P individuals, C afferents, N neurons, S = C + N sources, E edges, T steps of a chunk, W words of 64 edges; others
+as in `network_state` and `network_parameters`.
 """
 
 from __future__ import annotations
@@ -23,27 +24,32 @@ from evosnn import network_state as variable
 from evosnn.afferents import GOLDEN, MULTIPLIERS
 from evosnn.kernels.plan import Drive
 from evosnn.network_parameters import COEFFICIENT, SLOW_STEPS, NetworkParameters
-from evosnn.network_state import NetworkState
+from evosnn.network_state import LAST_STEP, NetworkState
 
 with warnings.catch_warnings():
     # What numba says about its own dependencies must not fail a program that turns warnings into errors.
     warnings.simplefilter("ignore")
     import numba
 
+    from evosnn.kernels.lanes import LANES, above, at_least, bits_of, both, choose, load, lowest_bit, spread, store
+
 _U = np.uint64
 _A, _B, _GOLDEN = _U(MULTIPLIERS[0]), _U(MULTIPLIERS[1]), _U(GOLDEN)
 _S30, _S27, _S31, _S40 = _U(30), _U(27), _U(31), _U(40)
 _STEPS_WORTH_A_THREAD = 1 << 11
+_CHUNK = 16  # steps at once: spikes of a chunk are bits in a float32
+_HISTORY = LAST_STEP + 1
 
-_MEMBRANE, _CURRENT, _ADAPTATION, _OFFSET = variable.MEMBRANE, variable.CURRENT, variable.ADAPTATION, variable.OFFSET
+_MEMBRANE, _CURRENT, _REFRACTORY = variable.MEMBRANE, variable.CURRENT, variable.REFRACTORY
+_ADAPTATION, _OFFSET = variable.ADAPTATION, variable.OFFSET
 _RATE, _POST_FAST, _POST_SLOW = variable.RATE, variable.POST_FAST, variable.POST_SLOW
-_STRENGTH, _PRE_FAST, _PRE_SLOW, _ELIGIBILITY = range(4)
+_STRENGTH, _PRE_FAST = variable.STRENGTH, variable.PRE_FAST
+_PRE_SLOW, _ELIGIBILITY = variable.PRE_SLOW, variable.ELIGIBILITY
 _DOPAMINE, _REWARD_MEAN = variable.DOPAMINE, variable.REWARD_MEAN
 _P22, _P21, _P20, _P11 = parameter.P22, parameter.P21, parameter.P20, parameter.P11
-_BIAS, _THRESHOLD, _BETA, _RHO, _INCOMING = (
-    *(parameter.BIAS, parameter.THRESHOLD, parameter.BETA, parameter.RHO, parameter.INCOMING),
-)
-_SOURCE, _TARGET, _SHIFT = parameter.SOURCE, parameter.TARGET, parameter.SHIFT
+_BIAS, _THRESHOLD, _BETA, _RHO = parameter.BIAS, parameter.THRESHOLD, parameter.BETA, parameter.RHO
+_PERIOD, _INCOMING = parameter.PERIOD, parameter.INCOMING
+_SOURCE, _TARGET, _DELAY, _BY_SOURCE = parameter.SOURCE, parameter.TARGET, parameter.DELAY, parameter.BY_SOURCE
 _A2_PLUS, _A3_PLUS = COEFFICIENT["a2_plus"], COEFFICIENT["a3_plus"]
 _A2_MINUS, _A3_MINUS = COEFFICIENT["a2_minus"], COEFFICIENT["a3_minus"]
 _DECAY_PLUS, _DECAY_MINUS = COEFFICIENT["decay_plus"], COEFFICIENT["decay_minus"]
@@ -74,7 +80,7 @@ def _draw(z):
 
 
 @jit
-def _slow_rules(p, n_neurons, begin_N, neuron_PKN, sign_PE, rule_PR, neuron_PFN, synapse_PGE):
+def _slow_rules(p, n_neurons, incoming_PN, neuron_PKN, sign_PE, rule_PR, neuron_PFN, synapse_PGE):
     """Synaptic scaling, then normalisation, of the excitatory synapses of each neuron."""
     scaling, target_hz, normalise = rule_PR[p, _SCALING], rule_PR[p, _TARGET_HZ], rule_PR[p, _NORMALISE]
     w_max = rule_PR[p, _W_MAX]
@@ -82,142 +88,220 @@ def _slow_rules(p, n_neurons, begin_N, neuron_PKN, sign_PE, rule_PR, neuron_PFN,
     for i in range(n_neurons):
         if scaling > zero:
             factor = math.exp(scaling * ((target_hz - neuron_PFN[p, _RATE, i]) / target_hz))
-            for e in range(begin_N[i], begin_N[i + 1]):
+            for e in range(incoming_PN[p, i], incoming_PN[p, i + 1]):
                 if sign_PE[p, e] > zero:
                     synapse_PGE[p, _STRENGTH, e] = min(synapse_PGE[p, _STRENGTH, e] * factor, w_max)
         if normalise > zero:
             total = zero
-            for e in range(begin_N[i], begin_N[i + 1]):
+            for e in range(incoming_PN[p, i], incoming_PN[p, i + 1]):
                 if sign_PE[p, e] > zero:
                     total += synapse_PGE[p, _STRENGTH, e]
             if total > zero:
                 factor = one + normalise * (neuron_PKN[p, _INCOMING, i] / total - one)
-                for e in range(begin_N[i], begin_N[i + 1]):
+                for e in range(incoming_PN[p, i], incoming_PN[p, i + 1]):
                     if sign_PE[p, e] > zero:
                         synapse_PGE[p, _STRENGTH, e] = min(synapse_PGE[p, _STRENGTH, e] * factor, w_max)
 
 
 @jit
+def _afferent_bits(p, drive_PC, phase_PC, stream, mode, time, steps, zero, one, bits_C):
+    """Spikes of all afferents in the steps of a chunk, the first step in the lowest bit."""
+    n_afferents = drive_PC.shape[1]
+    for c in range(n_afferents):
+        bits = 0
+        drive = drive_PC[p, c]
+        if mode == 0:
+            drive = min(max(drive, zero), one)
+            phase = phase_PC[p, c]
+            for t in range(steps):
+                phase += drive
+                fired = phase >= one
+                phase -= one if fired else zero
+                bits |= np.int64(fired) << t
+            phase_PC[p, c] = phase
+        elif mode == 1:
+            for t in range(steps):
+                counter = _U((time + t) * n_afferents + c)
+                random = np.int64(_draw(stream + counter * _GOLDEN) >> _S40)
+                bits |= np.int64(random * 2.0**-24 < drive) << t
+        elif drive > zero:
+            bits = (1 << steps) - 1
+        bits_C[c] = bits
+
+
+@jit
+def _mark_arrivals(p, n_edges, n_afferents, edge_PJE, history_PS, bits_C, steps, words_TW):
+    """Mark the edges that earlier spikes, and those of the afferents, reach in each step of a chunk."""
+    for t in range(steps):
+        words_TW[t, :] = 0
+    kept = (1 << steps) - 1
+    for e in range(n_edges):
+        source, delay = edge_PJE[p, _SOURCE, e], edge_PJE[p, _DELAY, e]
+        arrivals = history_PS[p, source] >> (_HISTORY - delay)
+        if source < n_afferents:
+            arrivals |= bits_C[source] << delay
+        arrivals &= kept
+        while arrivals:
+            words_TW[lowest_bit(arrivals), e >> 6] |= 1 << (e & 63)
+            arrivals &= arrivals - 1
+
+
+@jit
 def _run_rows(
-    neuron_PKN, period_PN, edge_PJE, sign_PE, rule_PR, size_PX, neuron_PFN, synapse_PGE, modulation_PM, refractory_PN,
+    neuron_PKN, edge_PJE, incoming_PN, outgoing_PN, sign_PE, rule_PR, size_PX, neuron_PFN, synapse_PGE, modulation_PM,
     history_PS, phase_PC, time_P, drive_PC, stream_P, mode, external_PN, with_external, reward_P, with_reward, active_P,
-    rate_scale, counts_PN, first_PN, steps, first, last,
+    rate_scale, counts_PN, first_PN, total_steps, first, last,
 ):  # fmt: skip
-    n_afferents, most_neurons = drive_PC.shape[1], neuron_PKN.shape[2]
-    spiked_N = np.zeros(most_neurons, np.int64)
-    begin_N = np.zeros(most_neurons + 1, np.int64)
-    fired_C = np.zeros(n_afferents + 1, np.int64)
-    arrived_E = np.zeros(edge_PJE.shape[2], np.int64)
+    n_afferents, most_neurons, most_edges = drive_PC.shape[1], neuron_PKN.shape[2], edge_PJE.shape[2]
+    n_words = (most_edges + 63) >> 6
+    bits_C = np.zeros(n_afferents + 1, np.int64)
+    words_TW = np.zeros((_CHUNK, n_words), np.int64)
+    arrivals_N = np.zeros(most_neurons, neuron_PFN.dtype)
+    fired_N = np.zeros(most_neurons, neuron_PFN.dtype)
+    pre_E = np.zeros(most_edges, neuron_PFN.dtype)
+    change_E = np.zeros(most_edges, neuron_PFN.dtype)
+    one = np.ones(1, neuron_PFN.dtype)[0]
+    zero = one - one
+    zeros, ones, infinities = spread(zero), spread(one), spread(one / zero)
     for p in range(first, last):
         if not active_P[p]:
             continue
         n_neurons, n_edges = size_PX[p, 0], size_PX[p, 1]
-        e = 0
-        for i in range(n_neurons):
-            begin_N[i] = e
-            while e < n_edges and edge_PJE[p, _TARGET, e] == i:
-                e += 1
-        begin_N[n_neurons] = n_edges
-        w_max = rule_PR[p, _W_MAX]
-        zero, one = w_max - w_max, w_max / w_max
         stdp_on, slow_on = rule_PR[p, _STDP_ON] > zero, rule_PR[p, _SLOW_ON] > zero
         a2_plus, a3_plus = rule_PR[p, _A2_PLUS], rule_PR[p, _A3_PLUS]
         a2_minus, a3_minus = rule_PR[p, _A2_MINUS], rule_PR[p, _A3_MINUS]
-        decay_plus, decay_minus = rule_PR[p, _DECAY_PLUS], rule_PR[p, _DECAY_MINUS]
-        decay_x, decay_y = rule_PR[p, _DECAY_X], rule_PR[p, _DECAY_Y]
-        direct, reward_rate, softness = rule_PR[p, _DIRECT], rule_PR[p, _REWARD], rule_PR[p, _SOFTNESS]
-        decay_c, decay_n = rule_PR[p, _DECAY_C], rule_PR[p, _DECAY_N]
-        intrinsic, expected = rule_PR[p, _INTRINSIC], rule_PR[p, _EXPECTED]
-        scaling_on = rule_PR[p, _SCALING] > zero
-        decay_rate = rule_PR[p, _DECAY_RATE]
-        per_spike = (one - decay_rate) * rate_scale
-        modulated = stdp_on and reward_rate != zero
+        decay_plus, decay_minus = spread(rule_PR[p, _DECAY_PLUS]), spread(rule_PR[p, _DECAY_MINUS])
+        decay_x, decay_y = spread(rule_PR[p, _DECAY_X]), spread(rule_PR[p, _DECAY_Y])
+        direct, reward_rate = spread(rule_PR[p, _DIRECT]), spread(rule_PR[p, _REWARD])
+        soft, softness, w_max = rule_PR[p, _SOFTNESS] > zero, spread(rule_PR[p, _SOFTNESS]), spread(rule_PR[p, _W_MAX])
+        decay_c, decay_n = spread(rule_PR[p, _DECAY_C]), rule_PR[p, _DECAY_N]
+        intrinsic_on, scaling_on = rule_PR[p, _INTRINSIC] > zero, rule_PR[p, _SCALING] > zero
+        intrinsic, expected = spread(rule_PR[p, _INTRINSIC]), spread(rule_PR[p, _EXPECTED])
+        decay_rate = spread(rule_PR[p, _DECAY_RATE])
+        per_spike = spread((one - rule_PR[p, _DECAY_RATE]) * rate_scale)
+        modulated = stdp_on and rule_PR[p, _REWARD] != zero
         dopamine = modulation_PM[p, _DOPAMINE]
         if with_reward and modulated:
             centred = reward_P[p] - modulation_PM[p, _REWARD_MEAN]
             modulation_PM[p, _REWARD_MEAN] += rule_PR[p, _CENTRE] * centred
             dopamine += centred * rule_PR[p, _PER_REWARD]
-        time = time_P[p]
-        for t in range(steps):
-            for c in range(n_afferents):
-                drive = drive_PC[p, c]
-                if mode == 0:
-                    phase = phase_PC[p, c] + min(max(drive, zero), one)
-                    fired = phase >= one
-                    phase_PC[p, c] = phase - one if fired else phase
-                elif mode == 1:
-                    counter = _U(time * n_afferents + c)
-                    random = np.int64(_draw(_U(stream_P[p]) + counter * _GOLDEN) >> _S40)
-                    fired = random * 2.0**-24 < drive
-                else:
-                    fired = drive > zero
-                fired_C[c] = fired
-            gain = dopamine * rule_PR[p, _WITH_DOPAMINE] - rule_PR[p, _BASELINE] * rule_PR[p, _WITH_BASELINE]
-            for i in range(n_neurons):
-                arrivals = zero
-                for e in range(begin_N[i], begin_N[i + 1]):
-                    arrived = (history_PS[p, edge_PJE[p, _SOURCE, e]] >> edge_PJE[p, _SHIFT, e]) & 1
-                    arrived_E[e] = arrived
-                    if arrived:
-                        arrivals += sign_PE[p, e] * synapse_PGE[p, _STRENGTH, e]
-                current = neuron_PFN[p, _CURRENT, i]
-                external = neuron_PKN[p, _BIAS, i]
-                if with_external:
-                    external += external_PN[p, i]
-                membrane = (
-                    neuron_PKN[p, _P22, i] * neuron_PFN[p, _MEMBRANE, i]
-                    + neuron_PKN[p, _P21, i] * current
-                    + neuron_PKN[p, _P20, i] * external
-                )
-                neuron_PFN[p, _CURRENT, i] = neuron_PKN[p, _P11, i] * current + arrivals
-                adaptation = neuron_PFN[p, _ADAPTATION, i]
-                threshold = (
-                    neuron_PKN[p, _THRESHOLD, i] + neuron_PKN[p, _BETA, i] * adaptation + neuron_PFN[p, _OFFSET, i]
-                )
-                refractory = refractory_PN[p, i]
-                spiked = refractory <= 0 and membrane >= threshold
-                z = one if spiked else zero
-                neuron_PFN[p, _MEMBRANE, i] = zero if spiked or refractory > 0 else membrane
-                if spiked:
-                    refractory_PN[p, i] = period_PN[p, i]
-                    counts_PN[p, i] += 1
-                    first_PN[p, i] = min(first_PN[p, i], t)
-                elif refractory > 0:
-                    refractory_PN[p, i] = refractory - 1
-                neuron_PFN[p, _ADAPTATION, i] = neuron_PKN[p, _RHO, i] * adaptation + z
-                spiked_N[i] = spiked
+        done, time = 0, time_P[p]
+        while done < total_steps:
+            steps = min(_CHUNK, total_steps - done)
+            _afferent_bits(p, drive_PC, phase_PC, _U(stream_P[p]), mode, time, steps, zero, one, bits_C)
+            _mark_arrivals(p, n_edges, n_afferents, edge_PJE, history_PS, bits_C, steps, words_TW)
+            this_step = one
+            for t in range(steps):
+                events = False
+                for w in range(n_words):
+                    word = words_TW[t, w]
+                    while word:
+                        e = (w << 6) + lowest_bit(word)
+                        word &= word - 1
+                        i = edge_PJE[p, _TARGET, e]
+                        arrivals_N[i] += sign_PE[p, e] * synapse_PGE[p, _STRENGTH, e]
+                        if stdp_on:
+                            events = True
+                            pre_E[e] = one
+                            slow = a2_minus + a3_minus * synapse_PGE[p, _PRE_SLOW, e]
+                            change_E[e] = zero - neuron_PFN[p, _POST_FAST, i] * slow
+                for begin in range(0, n_neurons, LANES):
+                    current = load(neuron_PFN, (p, _CURRENT, begin))
+                    external = load(neuron_PKN, (p, _BIAS, begin))
+                    if with_external:
+                        external = external + load(external_PN, (p, begin))
+                    membrane = (
+                        load(neuron_PKN, (p, _P22, begin)) * load(neuron_PFN, (p, _MEMBRANE, begin))
+                        + load(neuron_PKN, (p, _P21, begin)) * current
+                        + load(neuron_PKN, (p, _P20, begin)) * external
+                    )
+                    arrivals = load(arrivals_N, (begin,))
+                    store(neuron_PFN, (p, _CURRENT, begin), load(neuron_PKN, (p, _P11, begin)) * current + arrivals)
+                    store(arrivals_N, (begin,), zeros)
+                    adaptation = load(neuron_PFN, (p, _ADAPTATION, begin))
+                    offset = load(neuron_PFN, (p, _OFFSET, begin))
+                    base = load(neuron_PKN, (p, _THRESHOLD, begin))
+                    threshold = base + load(neuron_PKN, (p, _BETA, begin)) * adaptation + offset
+                    refractory = load(neuron_PFN, (p, _REFRACTORY, begin))
+                    free = at_least(zeros, refractory)
+                    spiked = both(free, at_least(membrane, threshold))
+                    z = choose(spiked, ones, zeros)
+                    membrane = choose(spiked, zeros, choose(free, membrane, zeros))
+                    store(neuron_PFN, (p, _MEMBRANE, begin), membrane)
+                    waiting = choose(free, zeros, refractory - ones)
+                    period = load(neuron_PKN, (p, _PERIOD, begin))
+                    store(neuron_PFN, (p, _REFRACTORY, begin), choose(spiked, period, waiting))
+                    rho = load(neuron_PKN, (p, _RHO, begin))
+                    store(neuron_PFN, (p, _ADAPTATION, begin), rho * adaptation + z)
+                    store(fired_N, (begin,), load(fired_N, (begin,)) + z * spread(this_step))
+                    bits = bits_of(spiked)
+                    while bits:
+                        i = begin + lowest_bit(bits)
+                        bits &= bits - 1
+                        for q in range(outgoing_PN[p, i], outgoing_PN[p, i + 1]):
+                            e = edge_PJE[p, _BY_SOURCE, q]
+                            arrival = t + edge_PJE[p, _DELAY, e]
+                            if arrival < steps:
+                                words_TW[arrival, e >> 6] |= 1 << (e & 63)
+                        if stdp_on:
+                            events = True
+                            potentiation = a2_plus + a3_plus * neuron_PFN[p, _POST_SLOW, i]
+                            for e in range(incoming_PN[p, i], incoming_PN[p, i + 1]):
+                                change_E[e] += synapse_PGE[p, _PRE_FAST, e] * potentiation
+                    if stdp_on:
+                        o1, o2 = load(neuron_PFN, (p, _POST_FAST, begin)), load(neuron_PFN, (p, _POST_SLOW, begin))
+                        store(neuron_PFN, (p, _POST_FAST, begin), (o1 + z) * decay_minus)
+                        store(neuron_PFN, (p, _POST_SLOW, begin), (o2 + z) * decay_y)
+                    if intrinsic_on:
+                        moved = choose(at_least(base, infinities), offset, offset + intrinsic * (z - expected))
+                        store(neuron_PFN, (p, _OFFSET, begin), moved)
+                    if scaling_on:
+                        rate = load(neuron_PFN, (p, _RATE, begin))
+                        store(neuron_PFN, (p, _RATE, begin), rate * decay_rate + z * per_spike)
+                this_step += this_step
                 if stdp_on:
-                    o1, o2 = neuron_PFN[p, _POST_FAST, i], neuron_PFN[p, _POST_SLOW, i]
-                    potentiation = a2_plus + a3_plus * o2
-                    for e in range(begin_N[i], begin_N[i + 1]):
-                        r1, r2 = synapse_PGE[p, _PRE_FAST, e], synapse_PGE[p, _PRE_SLOW, e]
-                        pre = one if arrived_E[e] else zero
-                        change = z * (r1 * potentiation) - pre * (o1 * (a2_minus + a3_minus * r2))
-                        total = direct * change
-                        if modulated:
-                            eligibility = synapse_PGE[p, _ELIGIBILITY, e] + change
-                            synapse_PGE[p, _ELIGIBILITY, e] = eligibility * decay_c
-                            total += reward_rate * (eligibility * gain)
-                        strength = synapse_PGE[p, _STRENGTH, e]
-                        filled = strength / w_max
-                        factor = one - softness * (filled if total > zero else one - filled)
-                        synapse_PGE[p, _STRENGTH, e] = min(max(strength + total * factor, zero), w_max)
-                        synapse_PGE[p, _PRE_FAST, e] = (r1 + pre) * decay_plus
-                        synapse_PGE[p, _PRE_SLOW, e] = (r2 + pre) * decay_x
-                    neuron_PFN[p, _POST_FAST, i] = (o1 + z) * decay_minus
-                    neuron_PFN[p, _POST_SLOW, i] = (o2 + z) * decay_y
-                if intrinsic > zero:
-                    neuron_PFN[p, _OFFSET, i] += intrinsic * (z - expected)
-                if scaling_on:
-                    neuron_PFN[p, _RATE, i] = neuron_PFN[p, _RATE, i] * decay_rate + z * per_spike
-            dopamine *= decay_n
-            time += 1
-            if slow_on and time % SLOW_STEPS == 0:
-                _slow_rules(p, n_neurons, begin_N, neuron_PKN, sign_PE, rule_PR, neuron_PFN, synapse_PGE)
+                    gain = spread(
+                        dopamine * rule_PR[p, _WITH_DOPAMINE] - rule_PR[p, _BASELINE] * rule_PR[p, _WITH_BASELINE]
+                    )
+                    for begin in range(0, n_edges, LANES):
+                        r1, r2 = load(synapse_PGE, (p, _PRE_FAST, begin)), load(synapse_PGE, (p, _PRE_SLOW, begin))
+                        if modulated or events:
+                            pre, change = load(pre_E, (begin,)), load(change_E, (begin,))
+                            total = direct * change
+                            if modulated:
+                                eligibility = load(synapse_PGE, (p, _ELIGIBILITY, begin)) + change
+                                store(synapse_PGE, (p, _ELIGIBILITY, begin), eligibility * decay_c)
+                                total = total + reward_rate * (eligibility * gain)
+                            strength = load(synapse_PGE, (p, _STRENGTH, begin))
+                            if soft:
+                                filled = strength / w_max
+                                total = total * (ones - softness * choose(above(total, zeros), filled, ones - filled))
+                            strength = strength + total
+                            strength = choose(at_least(strength, zeros), strength, zeros)
+                            strength = choose(at_least(strength, w_max), w_max, strength)
+                            store(synapse_PGE, (p, _STRENGTH, begin), strength)
+                            r1, r2 = r1 + pre, r2 + pre
+                            store(pre_E, (begin,), zeros)
+                            store(change_E, (begin,), zeros)
+                        store(synapse_PGE, (p, _PRE_FAST, begin), r1 * decay_plus)
+                        store(synapse_PGE, (p, _PRE_SLOW, begin), r2 * decay_x)
+                dopamine *= decay_n
+                time += 1
+                if slow_on and time % SLOW_STEPS == 0:
+                    _slow_rules(p, n_neurons, incoming_PN, neuron_PKN, sign_PE, rule_PR, neuron_PFN, synapse_PGE)
             for c in range(n_afferents):
-                history_PS[p, c] = (history_PS[p, c] << 1) | fired_C[c]
+                history_PS[p, c] = (history_PS[p, c] >> steps) | (bits_C[c] << (_HISTORY - steps))
             for i in range(n_neurons):
-                history_PS[p, n_afferents + i] = (history_PS[p, n_afferents + i] << 1) | spiked_N[i]
+                bits = np.int64(fired_N[i])
+                fired_N[i] = zero
+                s = n_afferents + i
+                history_PS[p, s] = (history_PS[p, s] >> steps) | (bits << (_HISTORY - steps))
+                if bits:
+                    first_PN[p, i] = min(first_PN[p, i], done + lowest_bit(bits))
+                while bits:
+                    counts_PN[p, i] += 1
+                    bits &= bits - 1
+            done += steps
         time_P[p] = time
         if modulated:
             modulation_PM[p, _DOPAMINE] = dopamine
@@ -231,15 +315,16 @@ def run_(
     first_PN: Tensor,
 ) -> None:
     """See `evosnn.kernels.run_`."""
-    external_PN = state.membrane_PN if drive.external_PN is None else drive.external_PN
+    external_PN = state.neuron_PFN[:, 0] if drive.external_PN is None else drive.external_PN
     reward_P = state.dopamine_P if drive.reward_P is None else drive.reward_P
     arguments = (
-        *(parameters.neuron_PKN, parameters.period_PN, parameters.edge_PJE, parameters.sign_PE, parameters.rule_PR),
-        *(parameters.size_PX, state.neuron_PFN, state.synapse_PGE, state.modulation_PM, state.refractory_PN),
+        *(parameters.neuron_PKN, parameters.edge_PJE, parameters.incoming_PN, parameters.outgoing_PN),
+        *(parameters.sign_PE, parameters.rule_PR, parameters.size_PX),
+        *(state.neuron_PFN, state.synapse_PGE, state.modulation_PM),
         *(state.history_PS, state.phase_PC, state.time_P, drive.drive_PC, drive.stream_P, drive.mode),
         *(external_PN.contiguous(), drive.external_PN is not None),
         *(reward_P.contiguous(), drive.reward_P is not None, drive.active_P),
-        state.neuron_PFN.new_tensor(drive.rate_scale),
+        state.neuron_PFN.numpy().dtype.type(drive.rate_scale),
         *(counts_PN, first_PN, drive.steps),
     )
     arrays = tuple(x.numpy() if isinstance(x, Tensor) else x for x in arguments)

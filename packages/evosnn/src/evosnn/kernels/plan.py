@@ -20,7 +20,7 @@ class Drive:
         drive_PC: of `AfferentDrive`, contiguous, in the type of the state.
         stream_P: of `AfferentDrive`, int64.
         mode: number of the mode in `MODES`.
-        external_PN: constant current into each neuron, or None.
+        external_PN: constant current into each neuron, padded, or None.
         reward_P: reward that comes in the first step, or None.
         active_P: rows that run, bool.
         steps: number of steps, >= 0.
