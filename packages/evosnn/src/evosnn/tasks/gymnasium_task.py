@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from evosnn.tasks.numpy_streams import as_seeds
-from evosnn.tasks.task import Arrays, Box, Discrete, State, Task, check_rewards
+from evosnn.tasks.task import Arrays, Box, Discrete, State, Task, check_observations, check_rewards
 
 _UNBOUNDED = 1e6  # bounds beyond this say nothing about the values
 
 
-def _observation_scale(name: str, space: spaces.Space[Any], scale: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _observation_scale(
+    name: str, space: spaces.Space[Any], scale: float
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Finite low and high of each observation value."""
     if isinstance(space, spaces.Discrete):
         return (-1.0,) * int(space.n), (1.0,) * int(space.n)
@@ -70,6 +72,7 @@ class GymnasiumTask(Task):
     """
 
     name = "Gymnasium"
+    keeps_rows = True
 
     def __init__(
         self,
@@ -92,7 +95,7 @@ class GymnasiumTask(Task):
             "solved": solved,
             "reward_scale": reward_scale,
         }
-        self._envs: gymnasium.vector.VectorEnv[Any, Any, Any] | None = None
+        self._envs: Any | None = None
         env = gymnasium.make(env_id, **options)
         try:
             self._observation_space, self._action_space = env.observation_space, env.action_space
@@ -124,12 +127,13 @@ class GymnasiumTask(Task):
             self._envs = gymnasium.make_vec(
                 self.env_id, num_envs=len(seeds_B), vectorization_mode=self._mode, **self._options
             )
-        observation, _ = self._envs.reset(seed=[int(seed) for seed in seeds_B])
+        observation, _ = self._envs.reset(seed=seeds_B.tolist())
         state = {
             "steps": torch.zeros(len(seeds_B), dtype=torch.int32),
             "over": torch.zeros(len(seeds_B), dtype=torch.bool),
             "observation": self._flat(observation),
         }
+        check_observations(self.env_id, state["observation"], state["steps"])
         state = {name: value.to(device) for name, value in state.items()}
         return state, state["observation"]
 
@@ -151,6 +155,7 @@ class GymnasiumTask(Task):
         truncated_B = (torch.as_tensor(np.asarray(truncated)) | (steps_B >= self.max_steps)) & ~over_B
         check_rewards(self.env_id, reward_B, steps_B)
         observation_BO = torch.where(over_B[:, None], state["observation"].cpu(), self._flat(observation))
+        check_observations(self.env_id, observation_BO, steps_B)
         new = {"steps": steps_B, "over": over_B | terminated_B | truncated_B, "observation": observation_BO}
         new = {name: value.to(device) for name, value in new.items()}
         results = (reward_B, terminated_B, truncated_B)

@@ -17,8 +17,7 @@ from evosnn.tasks.task import Task
 from evosnn.tasks.xor import Xor
 
 TASKS: dict[str, type[Task]] = {
-    task.name: task
-    for task in (Acrobot, CartPole, DelayedMatch, HiddenCartPole, MountainCar, Pendulum, TMaze, Xor)
+    task.name: task for task in (Acrobot, CartPole, DelayedMatch, HiddenCartPole, MountainCar, Pendulum, TMaze, Xor)
 }
 _AS_ENVIRONMENT = {"evosnn/TMaze-v0": "TMaze", "evosnn/HiddenCartPole-v0": "HiddenCartPole"}
 

@@ -73,9 +73,7 @@ class TMaze(Task):
     def _begin(self, seeds: Sequence[int] | NDArray[np.integer]) -> dict[str, NDArray[Any]]:
         drawn_B3 = uniform_rows(seeds, 3)
         quarter, spread = self.trials // 4, self.trials // 20
-        first_B, second_B = (
-            quarter - spread + (drawn_B3[:, k] * (2 * spread + 1)).astype(np.int64) for k in (1, 2)
-        )
+        first_B, second_B = (quarter - spread + (drawn_B3[:, k] * (2 * spread + 1)).astype(np.int64) for k in (1, 2))
         ends_B3 = np.stack([first_B, second_B, 2 * quarter - first_B], axis=1).cumsum(axis=1)
         changes_BT = (np.arange(self.trials) >= ends_B3[:, :, None]).sum(axis=1)
         side_BT = (changes_BT + (drawn_B3[:, :1] < 0.5)) % 2

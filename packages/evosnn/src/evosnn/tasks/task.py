@@ -25,7 +25,18 @@ Arrays = dict[str, Any]  # numpy arrays on the CPU, tensors elsewhere
 
 
 class TaskError(RuntimeError):
-    """A task gave what no network can live with, such as a reward that is not a number."""
+    """A task gave what no network can live with, such as a reward that is not a number.
+
+    Args:
+        task: name of the task.
+        what: what came.
+        row: number of the row.
+        step: number of the step, from 1; 0 for what `reset` gave.
+    """
+
+    def __init__(self, task: str, what: str, row: int, step: int) -> None:
+        super().__init__(f"{task}: {what} in row {row} at step {step}")
+        self.task, self.what, self.row, self.step = task, what, row, step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +81,7 @@ class Task(ABC):
         max_steps: an episode is truncated after so many steps.
         fixed_length: every episode has max_steps steps and ends there of itself: terminated, not truncated.
         solved: mean score that counts as solved.
+        keeps_rows: a state keeps all its rows until the last of them is over; `rows_of` cannot take some out.
         reward_scale: factor that brings rewards to about [-1, 1], for what modulates plasticity.
     """
 
@@ -80,6 +92,7 @@ class Task(ABC):
     max_steps: int
     solved: float
     fixed_length: bool = False
+    keeps_rows: ClassVar[bool] = False
     reward_scale: float = 1.0
 
     @property
@@ -196,7 +209,15 @@ def check_rewards(name: str, reward_B: Tensor, steps_B: Tensor) -> None:
     finite_B = torch.isfinite(reward_B)
     if not bool(finite_B.all()):
         row = int((~finite_B).nonzero()[0, 0])
-        raise TaskError(f"{name}: the reward of row {row} at step {int(steps_B[row])} is {float(reward_B[row])}")
+        raise TaskError(name, f"a reward of {float(reward_B[row])}", row, int(steps_B[row]))
+
+
+def check_observations(name: str, obs_BO: Tensor, steps_B: Tensor) -> None:
+    """Raise TaskError naming the row and step of the first observation that is not finite."""
+    finite_B = torch.isfinite(obs_BO).all(1)
+    if not bool(finite_B.all()):
+        row = int((~finite_B).nonzero()[0, 0])
+        raise TaskError(name, f"an observation of {obs_BO[row].tolist()}", row, int(steps_B[row]))
 
 
 def rows_of(state: State, index: Tensor) -> State:
