@@ -172,6 +172,36 @@ class Network:
         """Weights with their signs, (P, E), 0 in padding."""
         return self.sign_PE * state.strength_PE
 
+    def arrivals(self, state: NetworkState, steps: int) -> Tensor:
+        """Spikes that the source of each edge sent in the last steps, int64 (P, E), 0 in padding.
+
+        Args:
+            state: of this network.
+            steps: how far to look back, 1 to 62.
+
+        Raises:
+            ValueError: steps is out of its range.
+        """
+        if not 1 <= steps <= parameter.LONGEST_DELAY:
+            raise ValueError(f"Network: steps must be 1 to {parameter.LONGEST_DELAY}, got {steps}")
+        counts_PS = torch.zeros_like(state.history_PS)
+        for step in range(steps):
+            counts_PS += (state.history_PS >> (variable.LAST_STEP - step)) & 1
+        return counts_PS.gather(1, self.source_PE.long()) * (self.sign_PE != 0)
+
+    def in_genome_order(self, value_PE: Tensor, row: int, default: np.ndarray) -> np.ndarray:
+        """Values of the edges of one row in the order of its genome's edges.
+
+        Args:
+            value_PE: a value for each edge.
+            row: number of the individual.
+            default: of the genome's edges, for those that are disabled.
+        """
+        number_E = self.edge_number_PE[row].numpy()
+        values = default.copy()
+        values[number_E[number_E >= 0]] = value_PE[row].cpu().numpy()[number_E >= 0]
+        return values
+
     def learned_weight(self, state: NetworkState, row: int, genome: Genome) -> np.ndarray:
         """Weights of one row in the order of its genome's edges, float32; disabled edges as they are in the genome.
 
@@ -180,10 +210,7 @@ class Network:
             row: number of the individual.
             genome: that the row was made of.
         """
-        number_E = self.edge_number_PE[row].numpy()
-        weight = genome.weight.copy()
-        weight[number_E[number_E >= 0]] = self.weights(state)[row].cpu().numpy()[number_E >= 0]
-        return weight
+        return self.in_genome_order(self.weights(state), row, genome.weight)
 
     def run_(
         self,
