@@ -108,7 +108,7 @@ def claim(
     left, done, total = list(candidates), 0, dict.fromkeys(candidates, 0.0)
     means: dict[int, float] = {}
     while left and done < episodes:
-        count = min(max(FIRST_CLAIM, done), episodes - done)
+        count = min(max(FIRST_CLAIM, 3 * done), episodes - done)
         scores_MK = measure(left, done, count)
         done += count
         for i, scores_K in zip(left, scores_MK, strict=True):

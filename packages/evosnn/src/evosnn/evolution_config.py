@@ -42,21 +42,26 @@ class StartConfig:
         tau_m_low, tau_m_high: membrane time constants are drawn log-uniformly between these, in ms.
         tau_s_low, tau_s_high: synaptic time constants likewise, in ms.
         adaptive: probability that a neuron has an adaptive threshold.
-        bias: standard deviation of the constant input, in thresholds.
+        bias: mean constant input, in thresholds: above 1 a neuron fires on its own, and inputs modulate it.
+        bias_spread: standard deviation of the constant input.
+        opponent: probability that what a neuron hears of the negative part of an observation value is the mirror of
+            what it hears of the positive part: the same strength and delay, the other sign ("rate" encoding).
     """
 
     neurons: int = 3
-    connect: float = 0.8
+    connect: float = 0.9
     recurrent: float = 0.3
-    weight: float = 1.5
-    inhibitory: float = 0.4
+    weight: float = 4.0
+    inhibitory: float = 0.5
     longest_delay: int = 20
     tau_m_low: float = 2.0
     tau_m_high: float = 30.0
     tau_s_low: float = 1.0
     tau_s_high: float = 10.0
     adaptive: float = 0.2
-    bias: float = 0.2
+    bias: float = 1.0
+    bias_spread: float = 0.2
+    opponent: float = 0.8
 
     def __post_init__(self) -> None:
         check_ranges(
@@ -72,7 +77,9 @@ class StartConfig:
             tau_s_low=(1e-2, self.tau_s_high),
             tau_s_high=(1e-2, 1e5),
             adaptive=PROBABILITY,
-            bias=NOT_NEGATIVE,
+            bias=(-1e6, 1e6),
+            bias_spread=NOT_NEGATIVE,
+            opponent=PROBABILITY,
         )
 
 
@@ -86,6 +93,7 @@ class MutationConfig:
         weight_size: scale of the change of a weight, in units of the mean strength of the network's weights. The step
             of one child is this times a log-uniform factor from 0.05 to 2.
         weight_reset: share of the reached edges that get a new weight instead.
+        mirror: probability that a child's changes of weights are mirrored between opponent afferents.
         neuron_rate: parameters of neurons (time constants, threshold, bias, adaptation) are perturbed.
         neuron_size: scale of that change, in natural logarithms of the parameter.
         delay_rate: delays are perturbed.
@@ -107,6 +115,7 @@ class MutationConfig:
     weight_share: float = 0.5
     weight_size: float = 0.8
     weight_reset: float = 0.05
+    mirror: float = 0.5
     neuron_rate: float = 0.4
     neuron_size: float = 0.3
     delay_rate: float = 0.2
@@ -127,7 +136,7 @@ class MutationConfig:
     def __post_init__(self) -> None:
         names = [item.name for item in fields(self)]
         rates = [n for n in names if n.endswith(("_rate", "_share", "_reset", "_edge", "_neuron"))]
-        check_ranges(self, **dict.fromkeys([*rates, "duplicate", "rewire"], PROBABILITY))
+        check_ranges(self, **dict.fromkeys([*rates, "duplicate", "rewire", "mirror"], PROBABILITY))
         check_ranges(self, **dict.fromkeys(["weight_size", "neuron_size", "rule_size", "prune_below"], NOT_NEGATIVE))
         check_ranges(self, plasticity_drift=(-10.0, 10.0), most_neurons=(1, 100_000), most_edges=(1, 10_000_000))
 

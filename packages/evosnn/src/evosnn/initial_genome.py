@@ -14,6 +14,7 @@ import numpy as np
 from evosnn.evolution_config import EvolutionConfig, StartConfig
 from evosnn.genome import Genome
 from evosnn.innovation import edge_number
+from evosnn.opponents import opponent_edges, opponent_offset
 from evosnn.rule import Rule
 
 MEMORY_MS = (50.0, 2000.0)  # range of tau_a
@@ -81,7 +82,12 @@ def initial_genome(
     if config.dale:
         from_neuron = source >= n_afferents
         sign = np.where(from_neuron, neurons["sign"][np.maximum(source - n_afferents, 0)], sign)
-    strength = start.weight * scale_N[target] * rng.gamma(2.0, 0.5, len(source))
+    weight = sign * start.weight * scale_N[target] * rng.gamma(2.0, 0.5, len(source))
+    delay = draw_delays(len(source), start.longest_delay, rng)
+    positive, negative = opponent_edges(source, target, opponent_offset(n_afferents, metadata or {}))
+    mirrored = rng.random(len(positive)) < start.opponent
+    weight[negative[mirrored]] = -weight[positive[mirrored]]
+    delay[negative[mirrored]] = delay[positive[mirrored]]
     return Genome(
         n_afferents=n_afferents,
         n_outputs=n_outputs,
@@ -90,8 +96,8 @@ def initial_genome(
         edge_id=np.array([edge_number(s, n_afferents + t) for s, t in zip(source, target, strict=True)], np.int64),
         source=source,
         target=target,
-        weight=sign * np.minimum(strength, config.rule.w_max),
-        delay=draw_delays(len(source), start.longest_delay, rng),
+        weight=np.clip(weight, -config.rule.w_max, config.rule.w_max),
+        delay=delay,
         enabled=np.ones(len(source)),
         rule=perturbed_rule(config.rule, 1.0, rng) if config.evolve_rule else config.rule,
         metadata=metadata or {},
@@ -108,7 +114,7 @@ def _draw_neurons(
         "tau_s": log_uniform(start.tau_s_low, start.tau_s_high, n_neurons, rng),
         "threshold": np.ones(n_neurons),
         "refractory": np.zeros(n_neurons),
-        "bias": start.bias * rng.standard_normal(n_neurons),
+        "bias": start.bias + start.bias_spread * rng.standard_normal(n_neurons),
         "tau_a": log_uniform(*MEMORY_MS, n_neurons, rng),
         "beta": np.where(rng.random(n_neurons) < start.adaptive, rng.exponential(0.2, n_neurons), 0.0),
         "position": rng.uniform(-1.0, 1.0, (n_neurons, 3)),

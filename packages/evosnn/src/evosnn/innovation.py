@@ -6,6 +6,7 @@ shared by processes, and results do not depend on the order in which individuals
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 FIRST_HASHED = 1 << 40  # afferents and the neurons that a genome starts with count from 0
@@ -16,6 +17,7 @@ def _number(*parts: object) -> int:
     return FIRST_HASHED + int.from_bytes(digest, "little") % ((1 << 62) - FIRST_HASHED)
 
 
+@functools.lru_cache(maxsize=1 << 17)
 def edge_number(source_id: int, target_id: int) -> int:
     """Number of the edge between two nodes.
 

@@ -12,6 +12,7 @@ import numpy as np
 from evosnn.evolution_config import EvolutionConfig
 from evosnn.genome import LONGEST_DELAY, Genome
 from evosnn.initial_genome import LEARNING_RATES, perturbed_rule, unit_weight
+from evosnn.opponents import opponent_edges, opponent_offset
 from evosnn.structure_mutation import (
     add_edge,
     add_neuron,
@@ -84,7 +85,13 @@ def _perturbed_weights(
     step = rates.weight_size * max(mean, 0.1) * np.exp(rng.uniform(np.log(0.05), np.log(2.0)))
     reached = rng.random(n_edges) < rates.weight_share
     reached[rng.integers(n_edges)] = True
-    moved = weight_E + step * unit_E * rng.standard_normal(n_edges)
+    change_E = step * rng.standard_normal(n_edges)
+    if rng.random() < rates.mirror:
+        offset = opponent_offset(genome.n_afferents, genome.metadata)
+        positive, negative = opponent_edges(genome.source, genome.target, offset)
+        change_E[negative] = -change_E[positive]
+        reached[negative] = reached[positive]
+    moved = weight_E + unit_E * change_E
     fresh = rng.random(n_edges) < rates.weight_reset
     drawn = config.start.weight * unit_E * rng.gamma(2.0, 0.5, n_edges)
     drawn *= np.where(rng.random(n_edges) < config.start.inhibitory, -1, 1)
