@@ -270,8 +270,10 @@ class Network:
         return counts_PN, first_PN
 
     def _padded(self, x_PN: Tensor) -> Tensor:
-        n_padding = self.parameters.neuron_PKN.shape[2] - x_PN.shape[1]
-        return torch.nn.functional.pad(x_PN, (0, n_padding)).contiguous()
+        """Pad to the neurons that kernels see, with 0 where a network has no neuron."""
+        real_PN = self.parameters.neurons(parameter.THRESHOLD).isfinite()
+        n_padding = real_PN.shape[1] - x_PN.shape[1]
+        return torch.where(real_PN, torch.nn.functional.pad(x_PN, (0, n_padding)), 0.0)
 
     def step(
         self,
