@@ -5,6 +5,7 @@ Shapes: B environments.
 
 import subprocess
 import sys
+from typing import Any
 
 import evosnn  # noqa: F401 - registers
 import gymnasium
@@ -23,11 +24,15 @@ EVERY = pytest.mark.parametrize("env_id", SMALL)
 BATCHED = pytest.mark.parametrize("env_id", ["evosnn/TMaze-v0", "evosnn/HiddenCartPole-v0"])
 
 
+def make(env_id, **options) -> Any:
+    return gymnasium.make(env_id, **options)
+
+
 def episode(env, seed, n=8):
     """Observations, rewards, ends and infos of n random actions."""
     env.action_space.seed(seed)
     observation, info = env.reset(seed=seed)
-    happened = [(observation.tolist(), info)]
+    happened: list[Any] = [(observation.tolist(), info)]
     for _ in range(n):
         observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
         happened.append((observation.tolist(), reward, terminated, truncated, info))
@@ -40,7 +45,7 @@ def episode(env, seed, n=8):
 @EVERY
 def test_gymnasium_check(env_id):
     """Warnings are errors here; rendering in all modes is part of it."""
-    env = gymnasium.make(env_id, **SMALL[env_id])
+    env = make(env_id, **SMALL[env_id])
     check_env(env.unwrapped)
     env.close()
 
@@ -49,14 +54,14 @@ def test_gymnasium_check(env_id):
 def test_stable_baselines3_check(env_id):
     from stable_baselines3.common.env_checker import check_env as check_for_sb3
 
-    check_for_sb3(gymnasium.make(env_id, **SMALL[env_id]).unwrapped, warn=True, skip_render_check=True)
+    check_for_sb3(make(env_id, **SMALL[env_id]).unwrapped, warn=True, skip_render_check=True)
 
 
 @EVERY
 def test_seed_decides_everything(env_id):
-    first = episode(gymnasium.make(env_id, **SMALL[env_id]), 5)
-    assert episode(gymnasium.make(env_id, **SMALL[env_id]), 5) == first
-    assert episode(gymnasium.make(env_id, **SMALL[env_id]), 6) != first
+    first = episode(make(env_id, **SMALL[env_id]), 5)
+    assert episode(make(env_id, **SMALL[env_id]), 5) == first
+    assert episode(make(env_id, **SMALL[env_id]), 6) != first
 
 
 @EVERY
@@ -66,7 +71,7 @@ def test_make_vec(env_id):
     assert envs.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
     observation, _ = envs.reset(seed=3)
     for i in range(2):
-        alone, _ = gymnasium.make(env_id, **SMALL[env_id]).reset(seed=3 + i)
+        alone, _ = make(env_id, **SMALL[env_id]).reset(seed=3 + i)
         np.testing.assert_array_equal(observation[i], alone)
     observation, reward, *_ = envs.step(envs.action_space.sample())
     assert envs.observation_space.contains(observation)
@@ -98,7 +103,7 @@ def test_batched_vector_is_the_synchronous_one(env_id):
 
 @EVERY
 def test_renders_what_happens(env_id):
-    env = gymnasium.make(env_id, render_mode="rgb_array", **SMALL[env_id])
+    env = make(env_id, render_mode="rgb_array", **SMALL[env_id])
     env.reset(seed=1)
     first = env.render()
     assert first.dtype == np.uint8
@@ -106,13 +111,13 @@ def test_renders_what_happens(env_id):
     assert len(np.unique(first.reshape(-1, 3), axis=0)) >= 3
     env.step(env.action_space.sample() if env_id != "evosnn/Grow-v0" else 5)
     assert (env.render() != first).any()
-    env = gymnasium.make(env_id, render_mode="ansi", **SMALL[env_id])
+    env = make(env_id, render_mode="ansi", **SMALL[env_id])
     env.reset(seed=1)
     assert any(figure.isdigit() for figure in env.render())
 
 
 def test_hidden_cart_pole_is_cart_pole():
-    env, whole = gymnasium.make("evosnn/HiddenCartPole-v0"), gymnasium.make("CartPole-v1")
+    env, whole = make("evosnn/HiddenCartPole-v0"), make("CartPole-v1")
     observation, expected = env.reset(seed=4)[0], whole.reset(seed=4)[0]
     over = False
     while not over:
@@ -126,10 +131,11 @@ def test_hidden_cart_pole_is_cart_pole():
 
 def test_steering_return_is_the_improvement():
     """The rewards sum to the share of what was missing, less the cost of the episodes."""
-    env = gymnasium.make("evosnn/Steer-v0", task="XOR", population=8, generations=4, cost=0.05, target=2.0)
+    env = make("evosnn/Steer-v0", task="XOR", population=8, generations=4, cost=0.05, target=2.0)
     _, info = env.reset(seed=2)
-    first, lived, total, truncated = info["best"], info["episodes"], 0.0, False
+    first, lived, total = info["best"], info["episodes"], 0.0
     env.action_space.seed(0)
+    observation, truncated = None, False
     while not truncated:
         observation, reward, terminated, truncated, info = env.step(env.action_space.sample())
         total += reward
@@ -137,6 +143,7 @@ def test_steering_return_is_the_improvement():
     gain = (info["best"] - first) / (2.0 - first)
     assert total == pytest.approx(gain - 0.05 * (info["episodes"] - lived) / 8)
     assert info["generation"] == 4
+    assert observation is not None
     assert observation[17] == 0
 
 
@@ -145,7 +152,7 @@ def test_no_action_is_the_plain_evolution():
     from evosnn.evolution import Evolution
     from evosnn.task_evaluator import suitable_config
 
-    env = gymnasium.make("evosnn/Steer-v0", task="XOR", population=8, generations=3, target=2.0)
+    env = make("evosnn/Steer-v0", task="XOR", population=8, generations=3, target=2.0)
     env.reset(seed=0)
     for _ in range(3):
         env.step(np.zeros(6, np.float32))
@@ -158,7 +165,7 @@ def test_no_action_is_the_plain_evolution():
 
 
 def test_growing_pays_for_wire():
-    env = gymnasium.make("evosnn/Grow-v0", task="XOR", steps=20, episodes=1, wiring_cost=0.01, target=5.0)
+    env = make("evosnn/Grow-v0", task="XOR", steps=20, episodes=1, wiring_cost=0.01, target=5.0)
     _, info = env.reset(seed=3)
     first, total = info, 0.0
     for action in (1, 2, 1, 5, 6, 4, 3, 7, 0):

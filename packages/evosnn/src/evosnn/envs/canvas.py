@@ -5,6 +5,8 @@ Shapes: H rows of pixels, W columns, 3 colours. Points are (x, y) in pixels, y d
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,7 +50,7 @@ class Canvas:
 
     def curve(self, points: list[Point], colour: Colour, thickness: float = 2.0) -> None:
         """Join points by lines."""
-        for start, end in zip(points, points[1:], strict=False):
+        for start, end in itertools.pairwise(points):
             self.line(start, end, colour, thickness)
 
     def _fill(self, start: Point, end: Point, radius: float, colour: Colour) -> None:

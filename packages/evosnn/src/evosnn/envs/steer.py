@@ -81,8 +81,8 @@ class SteerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     ## Observation Space
     `Box(-10, 10, (19,))`, float32, cut to the bounds. Scores are given as (score - best_0) / (target - best_0), with
-    best_0 the best of the first generation: best ever; best, quantiles .9, .75, .5, .25, .1, mean of the generation; its
-    standard deviation in the same unit; then diversity (mean distance of genomes), species / 10, log2(neurons / 3),
+    best_0 the best of the first generation: best ever; best, quantiles .9, .75, .5, .25, .1 and mean of the generation;
+    its standard deviation in the same unit; then diversity (mean distance of genomes), species / 10, log2(neurons / 3),
     log2(1 + edges) / 8, rate in 100 Hz, asinh(100 x) / 10 of the two mean learning rates, generations without a new
     best / budget, budget left, gain of the last step.
 

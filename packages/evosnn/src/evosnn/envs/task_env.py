@@ -5,12 +5,13 @@ Shapes: B environments, O observation values.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
 import torch
 from gymnasium import spaces
+from gymnasium.utils.seeding import np_random
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
@@ -31,7 +32,7 @@ def _observation_space(task: Task, bounds: tuple[float, ...] | None) -> spaces.B
     return spaces.Box(-high_O, high_O, dtype=np.float32)
 
 
-class TaskEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
+class TaskEnv(gymnasium.Env[Any, Any]):
     """One row of a task with Discrete actions.
 
     Args:
@@ -92,7 +93,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         render_mode: None; a vector draws nothing.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {
+    metadata: dict[str, Any] = {  # noqa: RUF012
         "render_modes": [],
         "render_fps": 30,
         **(
@@ -113,7 +114,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
         self.single_action_space = _action_space(task)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._rngs = [gymnasium.utils.seeding.np_random(None)[0] for _ in range(num_envs)]
+        self._rngs = [np_random(None)[0] for _ in range(num_envs)]
         self.state: State = {}
 
     def reset(
@@ -134,7 +135,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
             raise ValueError(f"{self.task.name}: expected {self.num_envs} seeds, got {len(seeds)}")
         for i, given in enumerate(seeds):
             if given is not None:
-                self._rngs[i] = gymnasium.utils.seeding.np_random(given)[0]
+                self._rngs[i] = np_random(given)[0]
         drawn = [_next_seed(self._rngs[i]) if given is None else given for i, given in enumerate(seeds)]
         self.state, obs_BO = self.task.reset(drawn)
         return obs_BO.numpy(), {}
