@@ -173,9 +173,6 @@ class Task(ABC):
         """Score of an episode from the sum of its rewards, which it is unless the task says otherwise."""
         return return_B
 
-    def close(self) -> None:
-        """Let go of what runs outside of the states; nothing, unless the task says otherwise."""
-
     def check_action(self, action: Tensor, n_rows: int) -> None:
         """Raise ValueError unless there is one possible action a row."""
         if isinstance(self.actions, Discrete):
