@@ -51,7 +51,7 @@ def save_film(life: Life, path: str | Path) -> Path:
     return path
 
 
-def plot_strip(life: Life, pictures: int = _STRIP):  # noqa: ANN201 - matplotlib's Figure
+def plot_strip(life: Life, pictures: int = _STRIP):
     """Moments of the task in a row, and below the spikes of the whole episode with these moments marked."""
     figure = plot_raster(life)
     raster, below = figure.axes[:2]
@@ -105,7 +105,7 @@ def moving_pictures(life: Life, every: int = 1) -> Iterator[Picture]:
         yield both[:, : both.shape[1] // 2 * 2]  # what encodes films wants even sizes
 
 
-def _pixels(figure) -> Picture:  # noqa: ANN001 - matplotlib's Figure
+def _pixels(figure) -> Picture:
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[:, :, :3].copy()
 
