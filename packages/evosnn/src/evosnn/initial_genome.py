@@ -18,6 +18,7 @@ from evosnn.opponents import opponent_edges, opponent_offset
 from evosnn.rule import Rule
 
 MEMORY_MS = (50.0, 2000.0)  # range of tau_a
+SHARES = ("centre", "normalise", "softness")
 LEARNING_RATES = ("direct", "reward", "scaling", "intrinsic")
 
 
@@ -142,7 +143,7 @@ def perturbed_rule(rule: Rule, size: float, rng: np.random.Generator) -> Rule:
         rng: what is drawn from.
     """
     values = asdict(rule)
-    for name in ("a2_plus", "a3_plus", "a2_minus", "a3_minus", *LEARNING_RATES, "centre", "normalise", "baseline"):
+    for name in ("a2_plus", "a3_plus", "a2_minus", "a3_minus", *LEARNING_RATES, *SHARES, "baseline"):
         values[name] *= float(np.exp(size * rng.standard_normal()))
     for name in ("a2_plus", "a3_plus", "a2_minus", "a3_minus", "baseline"):
         if rng.random() < 0.1 * size:
@@ -151,6 +152,6 @@ def perturbed_rule(rule: Rule, size: float, rng: np.random.Generator) -> Rule:
         values[name] = float(np.clip(values[name] * np.exp(0.5 * size * rng.standard_normal()), 0.0, 1e5))
     for name in ("tau_plus", "tau_minus", "tau_x", "tau_y", "tau_c", "tau_rate"):
         values[name] = max(values[name], 1.0)
-    values["centre"] = min(values["centre"], 1.0)
-    values["normalise"] = min(values["normalise"], 1.0)
+    for name in SHARES:
+        values[name] = min(values[name], 1.0)
     return Rule(**values)

@@ -65,7 +65,8 @@ def next_generation(
     wanted = population - len(children) - immigrants
     numbers = offspring_numbers(species, fitness_P, wanted, generation, config.speciation.stagnation)
     for one, number in zip(species, numbers, strict=True):
-        able_M = survivors(one.members, fitness_P, chosen)
+        rng = keyed_numpy_generator(seed, f"survivors.{generation}", one.number)
+        able_M = survivors(one.members, fitness_P, chosen, rng)
         for _ in range(number):
             rng = keyed_numpy_generator(seed, f"child.{generation + 1}", len(children))
             children.append(_child(genomes, fitness_P, able_M, config, rng))

@@ -58,15 +58,20 @@ def offspring_numbers(
     return numbers.tolist()
 
 
-def survivors(members: Sequence[int], fitness_P: np.ndarray, config: SelectionConfig) -> np.ndarray:
+def survivors(
+    members: Sequence[int], fitness_P: np.ndarray, config: SelectionConfig, rng: np.random.Generator
+) -> np.ndarray:
     """The members of a species that may have children, best first: at least two where there are two.
+
+    Equals stand in random order, so that on a plateau of the fitness new genomes take the place of old ones.
 
     Args:
         members: their indices.
         fitness_P: fitness of all individuals, (P,).
         config: the share that survives.
+        rng: what is drawn from.
     """
-    members_M = np.asarray(members)
+    members_M = rng.permutation(np.asarray(members))
     kept = max(min(2, len(members_M)), int(np.ceil(config.survival * len(members_M))))
     return members_M[order_by_fitness(fitness_P[members_M])[:kept]]
 

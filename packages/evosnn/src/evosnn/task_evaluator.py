@@ -9,12 +9,15 @@ import numpy as np
 from ddp_utils import resolve_device
 
 from evosnn.evaluation import Evaluation
-from evosnn.evolution_config import EvolutionConfig
+from evosnn.evolution_config import EvaluationConfig, EvolutionConfig
 from evosnn.genome import Genome
 from evosnn.interface import Interface
 from evosnn.rollout import rollout
+from evosnn.rule import Rule
 from evosnn.tasks.registry import make_task
 from evosnn.tasks.task import Task
+
+LEARNED_WITHIN_A_LIFE = ("TMaze",)
 
 
 class TaskEvaluator:
@@ -41,11 +44,18 @@ class TaskEvaluator:
 
 
 def suitable_config(task: str | Mapping[str, Any] | Task | Interface) -> EvolutionConfig:
-    """Settings that suit a task: the default ones."""
-    make_task(task.task if isinstance(task, Interface) else task)
-    return EvolutionConfig()
+    """Settings that suit a task.
+
+    Where the reward must be learned from within an episode, networks have reward-modulated STDP with an eligibility
+    trace (Florian 2007) whose coefficients evolve, and everyone lives two episodes; elsewhere plasticity is off.
+    """
+    made = task.task if isinstance(task, Interface) else make_task(task)
+    if made.name not in LEARNED_WITHIN_A_LIFE:
+        return EvolutionConfig()
+    rule = Rule.mstdpet(reward=0.3, w_max=4.0, softness=0.1)
+    return EvolutionConfig(rule=rule, plastic=True, evolve_rule=True, evaluation=EvaluationConfig(episodes=2))
 
 
 def suitable_interface(task: str | Mapping[str, Any] | Task, *, plastic: bool) -> Interface:
-    """The interface that suits a task."""
+    """The interface that suits a task: rates to rates, ten micro-steps between two observations."""
     return Interface.for_task(task, plastic=plastic)
