@@ -6,7 +6,9 @@ observation values.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from evosnn.genome import Genome
 
 _BYTES_AT_ONCE = 256 << 20
+_ROWS_WORTH_A_THREAD = 256
 _KEPT = 0.8  # once fewer rows than this share of those at hand go on, the others are dropped
 
 
@@ -98,18 +101,23 @@ def rollout(
         rows_at_once = max(1, _BYTES_AT_ONCE // _row_bytes(network))
     if rows_at_once < 1:
         raise ValueError(f"rollout: rows_at_once must be >= 1, got {rows_at_once}")
-    parts = []
-    for begin in range(0, n_rows, rows_at_once):
-        row_B = np.arange(begin, min(begin + rows_at_once, n_rows))
-        individual_B = torch.from_numpy(row_B // n_episodes)
-        try:
-            parts.append(_Lives(network, individual_B, interface, seeds_PK.ravel()[row_B]).live())
-        except TaskError as error:
-            row = int(row_B[error.row])
-            what = f"{error.what}, individual {row // n_episodes}, seed {seeds_PK.ravel()[row]}:"
-            raise TaskError(error.task, what, row, error.step) from None
-    joined = [torch.cat(columns).reshape(seeds_PK.shape) for columns in zip(*parts, strict=True)]
-    return_PK, steps_PK, spikes_PK = joined
+    results = torch.empty(n_rows, dtype=torch.float64), *(torch.empty(n_rows, dtype=torch.int64) for _ in range(2))
+    threads = _threads(network, interface)
+    try:
+        for begin in range(0, n_rows, rows_at_once):
+            end = min(begin + rows_at_once, n_rows)
+            groups = max(1, min(threads, (end - begin) // _ROWS_WORTH_A_THREAD))
+            rows = [np.arange(begin + group, end, groups) for group in range(groups)]
+            with _torch_threads(1 if groups > 1 else torch.get_num_threads()):
+                lives = [_Lives(network, row_B, n_episodes, interface, seeds_PK.ravel()[row_B]) for row_B in rows]
+                lived = _live_together(lives)
+            for row_B, parts in zip(rows, lived, strict=True):
+                for result, part_B in zip(results, parts, strict=True):
+                    result[torch.from_numpy(row_B)] = part_B
+    except TaskError as error:
+        what = f"{error.what}, individual {error.row // n_episodes}, seed {seeds_PK.ravel()[error.row]}:"
+        raise TaskError(error.task, what, error.row, error.step) from None
+    return_PK, steps_PK, spikes_PK = (result.reshape(seeds_PK.shape) for result in results)
     neurons_P1 = network.parameters.size_PX[:, :1].cpu()
     lived_ms_PK = steps_PK * (interface.steps_per_action * interface.step_ms)
     return RolloutResult(
@@ -137,17 +145,56 @@ def _row_bytes(network: Network) -> int:
     return 64 * network.n_neurons + 44 * network.n_edges + 12 * network.n_afferents + 256
 
 
+def _threads(network: Network, interface: Interface) -> int:
+    """Threads that rows are shared out over: those of torch, on the CPU, where the task's states are all there is."""
+    return torch.get_num_threads() if network.device.type == "cpu" and not interface.task.keeps_rows else 1
+
+
+def _live_together(lives: Sequence[_Lives]) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """All episodes to their ends, each group of rows in a thread of its own.
+
+    Whole lives are shared out, not the single operations: those are too short, and threads of torch that wait for the
+    next one by spinning would take the cores from the others.
+    """
+    if len(lives) == 1:
+        return [lives[0].live()]
+    lives[0].advance()  # compiles what is to be compiled, before there are threads
+    with ThreadPoolExecutor(len(lives) - 1) as pool:
+        others = [pool.submit(life.live) for life in lives[1:]]
+        return [lives[0].live(), *(other.result() for other in others)]
+
+
+@contextmanager
+def _torch_threads(n: int) -> Iterator[None]:
+    """Torch with so many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class _Lives:
     """Rows at hand, and the results of all rows that began together."""
 
     def __init__(
-        self, network: Network, individual_B: Tensor, interface: Interface, seeds_B: NDArray[np.uint64]
+        self,
+        network: Network,
+        number_B: NDArray[np.int64],
+        n_episodes: int,
+        interface: Interface,
+        seeds_B: NDArray[np.uint64],
     ) -> None:
-        self.interface, self.device = interface, network.device
+        self.interface, self.device, self.number_B = interface, network.device, number_B
+        individual_B = torch.from_numpy(number_B // n_episodes)
         whole = len(individual_B) == len(network) and bool((individual_B.diff() == 1).all())
         self.network = network if whole else network.rows(individual_B)
         self.state: NetworkState = self.network.initial_state()
-        self.task_state, self.obs_BO = interface.task.reset(seeds_B, device=self.device)
+        try:
+            self.task_state, self.obs_BO = interface.task.reset(seeds_B, device=self.device)
+        except TaskError as error:
+            raise self._renamed(error, error.row) from None
         n_rows = len(seeds_B)
         self.trace_BA = interface.decoder.initial_trace(n_rows, interface.task.actions, self.device)
         self.key_B = torch.from_numpy(seeds_B.view(np.int64)).to(self.device)
@@ -161,13 +208,17 @@ class _Lives:
     def live(self) -> tuple[Tensor, Tensor, Tensor]:
         """All episodes to their ends: returns, steps and spikes of the rows, (B,) each."""
         while len(self.row_B):
-            self._step()
-            going_B = ~self.task_state["over"]
-            n_going = int(going_B.sum())
-            most = 0 if self.interface.task.keeps_rows else int(_KEPT * len(going_B))
-            if n_going <= most:
-                self._drop(going_B)
+            self.advance()
         return self.returns_B.cpu(), self.steps_B.cpu(), self.counts_B.cpu()
+
+    def advance(self) -> None:
+        """One control step; rows that are over are dropped once they are many."""
+        self._step()
+        going_B = ~self.task_state["over"]
+        n_going = int(going_B.sum())
+        most = 0 if self.interface.task.keeps_rows else int(_KEPT * len(going_B))
+        if n_going <= most:
+            self._drop(going_B)
 
     def _step(self) -> None:
         interface, over_B = self.interface, self.task_state["over"]
@@ -183,10 +234,14 @@ class _Lives:
         try:
             self.task_state, self.obs_BO, reward_B, _, _ = task.step(self.task_state, action)
         except TaskError as error:
-            raise TaskError(error.task, error.what, int(self.row_B[error.row]), error.step) from None
+            raise self._renamed(error, int(self.row_B[error.row])) from None
         self.return_B += reward_B
         self.spikes_B += counts_BN.sum(1)
         self.reward_B = reward_B * task.reward_scale
+
+    def _renamed(self, error: TaskError, row: int) -> TaskError:
+        """The error with the number of its row among all rows."""
+        return TaskError(error.task, error.what, int(self.number_B[row]), error.step)
 
     def _drop(self, going_B: Tensor) -> None:
         """Keep the results of rows that are over, and only the others at hand."""

@@ -24,6 +24,21 @@ def _jit(function: Any) -> Any:
         return numba.njit(nogil=True)(function)
 
 
+_READY: set[tuple[str, str]] = set()
+
+
+def _call(function: Any, *arguments: Any) -> None:
+    """Call a compiled function; what the compiler warns about, the first time, concerns no user."""
+    key = (function.__name__, arguments[0].dtype.char)
+    if key in _READY:
+        function(*arguments)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        function(*arguments)
+    _READY.add(key)
+
+
 @_jit
 def _cos(x_B, result_B):
     for b in range(len(x_B)):
@@ -41,9 +56,7 @@ def cos_of_libm(x_B: Any) -> Any:
     if not isinstance(x_B, np.ndarray):
         return x_B.cos()
     result_B = np.empty(len(x_B))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        _cos(np.ascontiguousarray(x_B), result_B)
+    _call(_cos, np.ascontiguousarray(x_B), result_B)
     return result_B
 
 
@@ -52,7 +65,5 @@ def square_of_libm(x_B: Any) -> Any:
     if not isinstance(x_B, np.ndarray):
         return x_B.square()
     result_B = np.empty(len(x_B), x_B.dtype)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        _pow(np.ascontiguousarray(x_B), x_B.dtype.type(2), result_B)
+    _call(_pow, np.ascontiguousarray(x_B), x_B.dtype.type(2), result_B)
     return result_B
