@@ -50,14 +50,14 @@ class StartConfig:
 
     neurons: int = 3
     connect: float = 0.9
-    recurrent: float = 0.3
+    recurrent: float = 0.5
     weight: float = 4.0
     inhibitory: float = 0.5
-    longest_delay: int = 20
+    longest_delay: int = 10
     tau_m_low: float = 2.0
-    tau_m_high: float = 30.0
+    tau_m_high: float = 15.0
     tau_s_low: float = 1.0
-    tau_s_high: float = 10.0
+    tau_s_high: float = 5.0
     adaptive: float = 0.2
     bias: float = 1.0
     bias_spread: float = 0.2

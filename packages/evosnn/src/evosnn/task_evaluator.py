@@ -18,6 +18,7 @@ from evosnn.tasks.registry import make_task
 from evosnn.tasks.task import Task
 
 LEARNED_WITHIN_A_LIFE = ("TMaze",)
+QUESTIONS = ("XOR", "DelayedMatch")
 
 
 class TaskEvaluator:
@@ -57,5 +58,7 @@ def suitable_config(task: str | Mapping[str, Any] | Task | Interface) -> Evoluti
 
 
 def suitable_interface(task: str | Mapping[str, Any] | Task, *, plastic: bool) -> Interface:
-    """The interface that suits a task: rates to rates, ten micro-steps between two observations."""
-    return Interface.for_task(task, plastic=plastic)
+    """The interface that suits a task: rates to counts, ten micro-steps between two observations, twice as many where
+    each step is a question whose answer takes more than one synapse."""
+    made = make_task(task)
+    return Interface.for_task(made, plastic=plastic, steps_per_action=20 if made.name in QUESTIONS else 10)
