@@ -82,13 +82,14 @@ def test_alone_as_among_4096():
     rng = torch.Generator().manual_seed(0)
     drive_PC, reward_P = torch.rand(4096, 4, generator=rng) * 0.5, torch.randn(4096, generator=rng)
     key_P = torch.arange(4096) + 99
+    counts_PN = torch.zeros(0)
     for _ in range(20):
         counts_PN, _ = everyone.run_(AfferentDrive(drive_PC, "bernoulli", 3, key_P), state, 20, reward_P=reward_P)
     assert counts_PN.sum() > 4096
     for i in (0, 17, 2049, 4095):
         alone = Network([genomes[i]])
         own = alone.initial_state()
-        row = slice(i, i + 1)
+        row, own_counts_PN = slice(i, i + 1), torch.zeros(0)
         for _ in range(20):
             drive = AfferentDrive(drive_PC[row], "bernoulli", 3, key_P[row])
             own_counts_PN, _ = alone.run_(drive, own, 20, reward_P=reward_P[row])
@@ -108,7 +109,7 @@ def test_many_short_runs_are_one_long_run():
     parts = [
         network.run_(drive, many, k, reward_P=torch.ones(30) if i == 0 else None) for i, k in enumerate([1, 16, 60])
     ]
-    assert torch.equal(counts_PN, sum(part[0] for part in parts))
+    assert torch.equal(counts_PN, torch.stack([part[0] for part in parts]).sum(0, dtype=torch.int32))
     assert torch.equal(first_PN == 77, counts_PN == 0)
     assert_same(many, one)
 
@@ -170,7 +171,7 @@ def check_triton_once(device: str, n: int = 5) -> None:
     try:
         state, expected = network.initial_state(), plain.initial_state()
         rng = torch.Generator().manual_seed(0)
-        active_P = torch.arange(n) != 2
+        active_P, expected_PN = torch.arange(n) != 2, ()
         for k, mode in enumerate(("accumulate", "bernoulli", "spikes")):
             drive_PC, reward_P = torch.rand(n, 4, generator=rng) * 0.6, torch.randn(n, generator=rng)
             inputs = {"reward_P": reward_P, "active_P": active_P} if k else {}

@@ -89,7 +89,7 @@ def test_spike_arrives_after_its_delay():
 def test_step_leaves_the_state_given():
     network = Network([make_genome(rule=Rule.triplet_hippocampus())])
     state = network.initial_state()
-    before = state.clone()
+    before = after = state.clone()
     current_PN = torch.full((1, network.n_neurons), 5.0)
     for _ in range(5):
         _, after = network.step(current_PN, state, reward=1.0)

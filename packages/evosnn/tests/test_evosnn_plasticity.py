@@ -203,7 +203,7 @@ def test_signs_bounds_and_delays_are_kept(name):
     state = network.initial_state()
     delay_PE, sign_PE = network.delay_PE.clone(), network.sign_PE.clone()
     drive = AfferentDrive(torch.rand(40, 4, generator=torch.Generator().manual_seed(0)) * 0.5)
-    before_PE = network.weights(state)
+    before_PE = weights_PE = network.weights(state)
     for k in range(60):
         network.run_(drive, state, 10, reward_P=torch.randn(40, generator=torch.Generator().manual_seed(k)))
         weights_PE = network.weights(state)
@@ -264,11 +264,11 @@ def homeostatic_rates(rule: Rule, gain: float) -> np.ndarray:
     state = network.initial_state()
 
     def run(drive, seconds, seed):
-        counts_PN = 0
+        counts_PN = torch.zeros(n_rows, 3)
         for k in range(seconds):
             afferents = AfferentDrive(torch.full((n_rows, 12), drive), "bernoulli", seed=1000 * seed + k)
             counts_PN = counts_PN + network.run_(afferents, state, 1000)[0]
-        return counts_PN[:, :2].float().numpy() / seconds
+        return counts_PN[:, :2].numpy() / seconds
 
     drive = 0.06
     run(drive, 80, 1)

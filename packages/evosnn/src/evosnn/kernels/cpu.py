@@ -31,7 +31,14 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import numba
 
-    from evosnn.kernels.lanes import LANES, above, at_least, bits_of, both, choose, load, lowest_bit, spread, store
+    from evosnn.kernels import lanes
+
+# intrinsics: numba passes the first argument, which type checkers miss
+_of_lanes: Any = lanes
+above, at_least, both, choose = _of_lanes.above, _of_lanes.at_least, _of_lanes.both, _of_lanes.choose
+bits_of, lowest_bit = _of_lanes.bits_of, _of_lanes.lowest_bit
+load, store, spread = _of_lanes.load, _of_lanes.store, _of_lanes.spread
+LANES = lanes.LANES
 
 _U = np.uint64
 _A, _B, _GOLDEN = _U(MULTIPLIERS[0]), _U(MULTIPLIERS[1]), _U(GOLDEN)
@@ -104,46 +111,89 @@ def _slow_rules(p, n_neurons, incoming_PN, neuron_PKN, sign_PE, rule_PR, neuron_
 
 
 @jit
-def _afferent_bits(p, drive_PC, phase_PC, stream, mode, time, steps, zero, one, bits_C):
+def _accumulate(p, drive_PC, phase_PC, steps, zero, one, fired_L, bits_S):
+    """Spikes of afferents that accumulate their drive, eight at a time; see `_afferent_bits`."""
+    n_afferents = drive_PC.shape[1]
+    zeros, ones = spread(zero), spread(one)
+    begin = 0
+    while begin + LANES <= n_afferents:
+        drive, phase = load(drive_PC, (p, begin)), load(phase_PC, (p, begin))
+        drive = choose(at_least(drive, zeros), drive, zeros)
+        drive = choose(at_least(drive, ones), ones, drive)
+        bits, this_step = zeros, ones
+        for _ in range(steps):
+            phase = phase + drive
+            z = choose(at_least(phase, ones), ones, zeros)
+            phase = phase - z
+            bits = bits + z * this_step
+            this_step = this_step + this_step
+        store(phase_PC, (p, begin), phase)
+        store(fired_L, (0,), bits)
+        for lane in range(LANES):
+            bits_S[begin + lane] = np.int64(fired_L[lane])
+        begin += LANES
+    for c in range(begin, n_afferents):
+        drive, phase = min(max(drive_PC[p, c], zero), one), phase_PC[p, c]
+        bits = 0
+        for t in range(steps):
+            phase += drive
+            fired = phase >= one
+            phase -= one if fired else zero
+            bits |= np.int64(fired) << t
+        phase_PC[p, c] = phase
+        bits_S[c] = bits
+
+
+@jit
+def _afferent_bits(p, drive_PC, phase_PC, stream, mode, time, steps, zero, one, fired_L, bits_S):
     """Spikes of all afferents in the steps of a chunk, the first step in the lowest bit."""
+    if mode == 0:
+        _accumulate(p, drive_PC, phase_PC, steps, zero, one, fired_L, bits_S)
+        return
     n_afferents = drive_PC.shape[1]
     for c in range(n_afferents):
         bits = 0
         drive = drive_PC[p, c]
-        if mode == 0:
-            drive = min(max(drive, zero), one)
-            phase = phase_PC[p, c]
-            for t in range(steps):
-                phase += drive
-                fired = phase >= one
-                phase -= one if fired else zero
-                bits |= np.int64(fired) << t
-            phase_PC[p, c] = phase
-        elif mode == 1:
+        if mode == 1:
             for t in range(steps):
                 counter = _U((time + t) * n_afferents + c)
                 random = np.int64(_draw(stream + counter * _GOLDEN) >> _S40)
                 bits |= np.int64(random * 2.0**-24 < drive) << t
         elif drive > zero:
             bits = (1 << steps) - 1
-        bits_C[c] = bits
+        bits_S[c] = bits
 
 
 @jit
-def _mark_arrivals(p, n_edges, n_afferents, edge_PJE, history_PS, bits_C, steps, words_TW):
+def _transposed(x):
+    """Eight bytes of a word, rows of a matrix of bits, turned into its columns (Warren, Hacker's Delight, 7-3)."""
+    t = (x ^ (x >> _U(7))) & _U(0x00AA00AA00AA00AA)
+    x = x ^ t ^ (t << _U(7))
+    t = (x ^ (x >> _U(14))) & _U(0x0000CCCC0000CCCC)
+    x = x ^ t ^ (t << _U(14))
+    t = (x ^ (x >> _U(28))) & _U(0x00000000F0F0F0F0)
+    return x ^ t ^ (t << _U(28))
+
+
+@jit
+def _mark_arrivals(p, n_edges, edge_PJE, history_PS, bits_S, steps, words_TW):
     """Mark the edges that earlier spikes, and those of the afferents, reach in each step of a chunk."""
     for t in range(steps):
-        words_TW[t, :] = 0
-    kept = (1 << steps) - 1
-    for e in range(n_edges):
-        source, delay = edge_PJE[p, _SOURCE, e], edge_PJE[p, _DELAY, e]
-        arrivals = history_PS[p, source] >> (_HISTORY - delay)
-        if source < n_afferents:
-            arrivals |= bits_C[source] << delay
-        arrivals &= kept
-        while arrivals:
-            words_TW[lowest_bit(arrivals), e >> 6] |= 1 << (e & 63)
-            arrivals &= arrivals - 1
+        for w in range(words_TW.shape[1]):
+            words_TW[t, w] = 0
+    for begin in range(0, n_edges, 8):
+        early, late = _U(0), _U(0)
+        for lane in range(8):  # of the lanes beyond the last edge nothing is taken
+            source, delay = edge_PJE[p, _SOURCE, begin + lane], edge_PJE[p, _DELAY, begin + lane]
+            arrivals = (history_PS[p, source] >> (_HISTORY - delay)) | (bits_S[source] << delay)
+            early |= _U(arrivals & 255) << _U(8 * lane)
+            late |= _U((arrivals >> 8) & 255) << _U(8 * lane)
+        early, late = _transposed(early), _transposed(late)
+        real, w, at = 255 >> max(0, begin + 8 - n_edges), begin >> 6, begin & 63
+        for t in range(min(steps, 8)):
+            words_TW[t, w] |= (np.int64(early >> _U(8 * t)) & real) << at
+        for t in range(8, steps):
+            words_TW[t, w] |= (np.int64(late >> _U(8 * (t - 8))) & real) << at
 
 
 @jit
@@ -154,7 +204,8 @@ def _run_rows(
 ):  # fmt: skip
     n_afferents, most_neurons, most_edges = drive_PC.shape[1], neuron_PKN.shape[2], edge_PJE.shape[2]
     n_words = (most_edges + 63) >> 6
-    bits_C = np.zeros(n_afferents + 1, np.int64)
+    bits_S = np.zeros(history_PS.shape[1], np.int64)  # those of neurons stay 0: they are marked as they come
+    fired_L = np.zeros(LANES, neuron_PFN.dtype)
     words_TW = np.zeros((_CHUNK, n_words), np.int64)
     arrivals_N = np.zeros(most_neurons, neuron_PFN.dtype)
     fired_N = np.zeros(most_neurons, neuron_PFN.dtype)
@@ -188,8 +239,8 @@ def _run_rows(
         done, time = 0, time_P[p]
         while done < total_steps:
             steps = min(_CHUNK, total_steps - done)
-            _afferent_bits(p, drive_PC, phase_PC, _U(stream_P[p]), mode, time, steps, zero, one, bits_C)
-            _mark_arrivals(p, n_edges, n_afferents, edge_PJE, history_PS, bits_C, steps, words_TW)
+            _afferent_bits(p, drive_PC, phase_PC, _U(stream_P[p]), mode, time, steps, zero, one, fired_L, bits_S)
+            _mark_arrivals(p, n_edges, edge_PJE, history_PS, bits_S, steps, words_TW)
             this_step = one
             for t in range(steps):
                 events = False
@@ -266,7 +317,7 @@ def _run_rows(
                     for begin in range(0, n_edges, LANES):
                         r1, r2 = load(synapse_PGE, (p, _PRE_FAST, begin)), load(synapse_PGE, (p, _PRE_SLOW, begin))
                         if modulated or events:
-                            pre, change = load(pre_E, (begin,)), load(change_E, (begin,))
+                            change = load(change_E, (begin,))
                             total = direct * change
                             if modulated:
                                 eligibility = load(synapse_PGE, (p, _ELIGIBILITY, begin)) + change
@@ -280,6 +331,8 @@ def _run_rows(
                             strength = choose(at_least(strength, zeros), strength, zeros)
                             strength = choose(at_least(strength, w_max), w_max, strength)
                             store(synapse_PGE, (p, _STRENGTH, begin), strength)
+                        if events:
+                            pre = load(pre_E, (begin,))
                             r1, r2 = r1 + pre, r2 + pre
                             store(pre_E, (begin,), zeros)
                             store(change_E, (begin,), zeros)
@@ -290,7 +343,7 @@ def _run_rows(
                 if slow_on and time % SLOW_STEPS == 0:
                     _slow_rules(p, n_neurons, incoming_PN, neuron_PKN, sign_PE, rule_PR, neuron_PFN, synapse_PGE)
             for c in range(n_afferents):
-                history_PS[p, c] = (history_PS[p, c] >> steps) | (bits_C[c] << (_HISTORY - steps))
+                history_PS[p, c] = (history_PS[p, c] >> steps) | (bits_S[c] << (_HISTORY - steps))
             for i in range(n_neurons):
                 bits = np.int64(fired_N[i])
                 fired_N[i] = zero

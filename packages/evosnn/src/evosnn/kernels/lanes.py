@@ -11,12 +11,12 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.typing import signature
-from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 LANES = 8
 _INT32 = ir.IntType(32)
+_infer_global: Any = infer_global
 
 
 class Lanes(types.Type):
@@ -48,7 +48,7 @@ class _MaskModel(models.PrimitiveModel):
 
 
 def _define_arithmetic(function: Any, emit: str) -> None:
-    @infer_global(function)
+    @_infer_global(function)
     class _Template(AbstractTemplate):
         def generic(self, args: Any, kws: Any) -> Any:  # noqa: ARG002 - what numba passes
             if len(args) == 2 and isinstance(args[0], Lanes) and args[0] == args[1]:
