@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 from evosnn.genome import Genome
-from evosnn.initial_genome import unit_weight
+from evosnn.initial_genome import initial_genome, unit_weight
 from evosnn.innovation import edge_number
 from evosnn.interface import Interface
 from evosnn.rollout import rollout
 from evosnn.rule import Rule
+from evosnn.tasks.gymnasium_task import GymnasiumTask
 from evosnn.tasks.registry import TASKS, make_task
 from evosnn.tasks.task import Box, Discrete, Task, TaskError
 from gymnasium import spaces
@@ -95,7 +96,7 @@ def maze_learner(interface):
         **{name: np.ones(3) for name in ("sign", "threshold")},
         **{name: np.zeros(3) for name in ("refractory", "bias", "beta")},
         position=np.zeros((3, 3)),
-        edge_id=[edge_number(s, n_afferents + t) for s, t in zip(source.tolist(), target.tolist(), strict=True)],
+        edge_id=np.array([edge_number(s, n_afferents + t) for s, t in zip(source, target, strict=True)]),
         source=source,
         target=target,
         weight=unit * np.array([3.5, 3.57, -4.0, -4.0]),
@@ -144,7 +145,9 @@ class Odd(gymnasium.Env):
     def _seen(self):
         if isinstance(self.observation_space, spaces.Discrete):
             return self.time
-        return np.full(self.observation_space.shape, np.nan if self.bad_observation and self.time else 0, np.float32)
+        return np.full(
+            self.observation_space.shape or (), np.nan if self.bad_observation and self.time else 0, np.float32
+        )
 
     def step(self, action):
         self.time += 1
@@ -154,14 +157,16 @@ class Odd(gymnasium.Env):
 
 @pytest.fixture
 def odd():
-    gymnasium.register("test/Odd-v0", entry_point=Odd, max_episode_steps=50, disable_env_checker=True)
+    gymnasium.register(
+        "test/Odd-v0", entry_point=lambda **options: Odd(**options), max_episode_steps=50, disable_env_checker=True
+    )
     yield "test/Odd-v0"
     del gymnasium.registry["test/Odd-v0"]
 
 
 def test_any_environment_is_a_task(odd):
     """Discrete observations are one-hot, actions begin where the space does, ended rows stay."""
-    task = make_task(odd)
+    task = GymnasiumTask(odd)
     assert (task.n_observations, task.actions, task.max_steps) == (5, Discrete(3), 50)
     state, obs_BO = task.reset([0, 1])
     for t in range(6):
@@ -177,15 +182,11 @@ def test_any_environment_is_a_task(odd):
 @pytest.mark.parametrize("name", ["MountainCarContinuous-v0", "CartPole-v1"])
 def test_environments_through_make_vec_are_the_environments(name):
     """CartPole through the vector interface gives what the batched CartPole gives."""
-    from evosnn.tasks.gymnasium_task import GymnasiumTask
-
     task = GymnasiumTask(name)
     if name == "CartPole-v1":
         interface = Interface.for_task(task, steps_per_action=5)
         own = Interface.for_task(name, encoding={"low": task.observation_low, "high": task.observation_high})
         own = Interface(task=own.task, encoder=own.encoder, steps_per_action=5)
-        from evosnn.initial_genome import initial_genome
-
         genomes = [initial_genome(8, 2, np.random.default_rng(i)) for i in range(7)]
         assert torch.equal(
             rollout(genomes, interface, [1, 2], rows_at_once=5).return_PK, rollout(genomes, own, [1, 2]).return_PK

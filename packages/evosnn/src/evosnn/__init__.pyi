@@ -1,6 +1,8 @@
+from .action_decoding import ActionDecoder
 from .afferents import AfferentDrive
 from .agent import load_agent
 from .connectivity_evolution import ConnectivityConfig, ConnectivityEvolution
+from .encoding import ObservationEncoder
 from .evaluation import FitnessError
 from .evolution import Evolution
 from .evolution_config import EvolutionConfig
@@ -14,10 +16,14 @@ from .network import Network, Recording
 from .network_state import NetworkState
 from .policy import Policy
 from .policy_gradient import PolicyGradient, PolicyGradientConfig
+from .rollout import RolloutResult
 from .rule import Rule
 from .steering import SteeringConfig
+from .tasks.registry import make_task
+from .tasks.task import Task, TaskError
 
 __all__ = [
+    "ActionDecoder",
     "AfferentDrive",
     "ConnectivityConfig",
     "ConnectivityEvolution",
@@ -32,13 +38,18 @@ __all__ = [
     "MuZeroConfig",
     "Network",
     "NetworkState",
+    "ObservationEncoder",
     "Policy",
     "PolicyGradient",
     "PolicyGradientConfig",
     "Recording",
+    "RolloutResult",
     "Rule",
     "SteeringConfig",
+    "Task",
+    "TaskError",
     "live",
     "load_agent",
+    "make_task",
     "save_film",
 ]
