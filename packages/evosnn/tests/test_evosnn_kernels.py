@@ -171,7 +171,8 @@ def check_triton_once(device: str, n: int = 5) -> None:
     try:
         state, expected = network.initial_state(), plain.initial_state()
         rng = torch.Generator().manual_seed(0)
-        active_P, expected_PN = torch.arange(n) != 2, ()
+        active_P = torch.arange(n) != 2
+        expected_PN = (torch.zeros(0), torch.zeros(0))
         for k, mode in enumerate(("accumulate", "bernoulli", "spikes")):
             drive_PC, reward_P = torch.rand(n, 4, generator=rng) * 0.6, torch.randn(n, generator=rng)
             inputs = {"reward_P": reward_P, "active_P": active_P} if k else {}
