@@ -83,7 +83,7 @@ def test_a_twin_neuron_changes_nothing() -> None:
 @pytest.mark.parametrize("dale", [False, True])
 @pytest.mark.parametrize("learning", [False, True])
 def test_long_lines_of_descent_stay_genomes(dale: bool, learning: bool) -> None:
-    """`Genome` checks itself; beyond that: limits of size, Dale's law, outputs, the bound of weights."""
+    """They pass a genome's own checks; beyond that: limits of size, Dale's law, outputs, the bound of weights."""
     config = EvolutionConfig(
         mutation=BUSY, dale=dale, evolve_rule=learning, rule=Rule.mstdpet() if learning else Rule.off()
     )
@@ -93,6 +93,7 @@ def test_long_lines_of_descent_stay_genomes(dale: bool, learning: bool) -> None:
         line = [mutate(genome, config, random) for genome in line]
         line[0] = crossover(line[0], line[1 + generation % 3], random, dale=dale)
         for genome in line:
+            assert genome.replace() == genome  # checks all values
             assert genome.n_neurons <= BUSY.most_neurons
             assert genome.n_edges <= BUSY.most_edges
             assert genome.n_outputs == 2

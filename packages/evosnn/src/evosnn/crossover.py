@@ -56,7 +56,7 @@ def crossover(better: Genome, other: Genome, rng: np.random.Generator, *, dale: 
         edges["weight"] = np.where(from_neuron, sign_E * np.abs(edges["weight"]), edges["weight"])
     rule = other.rule if rng.random() < 0.5 else better.rule
     edges["weight"] = np.clip(edges["weight"], -rule.w_max, rule.w_max)
-    return better.replace(**neurons, **edges, rule=rule)
+    return better.derive(**neurons, **edges, rule=rule)
 
 
 def _places(ids: np.ndarray, among: np.ndarray) -> np.ndarray:

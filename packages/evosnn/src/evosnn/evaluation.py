@@ -143,6 +143,6 @@ def check_finite(score_PK: np.ndarray, *, first: int = 0, seeds: Sequence[int] |
     """
     bad = np.argwhere(~np.isfinite(score_PK))
     if len(bad):
-        at = tuple(bad[0])
+        at = tuple(bad[0].tolist())
         episode = f" in the episode of seed {seeds[at[1]]}" if seeds is not None and len(at) > 1 else ""
         raise FitnessError(f"fitness of individual {first + at[0]} is {score_PK[at]}{episode}; it must be finite")

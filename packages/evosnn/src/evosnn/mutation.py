@@ -73,7 +73,7 @@ def perturb_parameters(genome: Genome, config: EvolutionConfig, rng: np.random.G
     if rates.plasticity_drift:
         rule, factor = changes.get("rule", genome.rule), float(np.exp(rates.plasticity_drift))
         changes["rule"] = rule.replace(**{name: getattr(rule, name) * factor for name in LEARNING_RATES})
-    return genome.replace(**changes)
+    return genome.derive(**changes)
 
 
 def _perturbed_weights(

@@ -57,7 +57,7 @@ def toggle_edge(genome: Genome, rng: np.random.Generator) -> Genome:
         return genome
     enabled = genome.enabled.copy()
     enabled[rng.integers(genome.n_edges)] ^= True
-    return genome.replace(enabled=enabled)
+    return genome.derive(enabled=enabled)
 
 
 def remove_edge(genome: Genome, rng: np.random.Generator) -> Genome:
@@ -139,7 +139,7 @@ def split_edge(genome: Genome, edge: int) -> Genome:
     out = _edge(ids, genome.n_afferents, genome.n_afferents + index, target, float(genome.weight[edge]), rest)
     enabled = genome.enabled.copy()
     enabled[edge] = False
-    return _with_edges(genome.replace(enabled=enabled), [into, out], neuron)
+    return _with_edges(genome.derive(enabled=enabled), [into, out], neuron)
 
 
 def relay_weight() -> float:
@@ -173,7 +173,7 @@ def duplicate_neuron(genome: Genome, config: EvolutionConfig, rng: np.random.Gen
     for edge in edges:
         edge["edge_id"] = edge_number(int(ids[edge["source"]]), int(ids[genome.n_afferents + edge["target"]]))
     neuron = {name: getattr(genome, name)[chosen] for name in NEURON_ARRAYS} | {"neuron_id": new_id}
-    return _with_edges(genome.replace(weight=weight), edges, neuron)
+    return _with_edges(genome.derive(weight=weight), edges, neuron)
 
 
 def remove_neuron(genome: Genome, rng: np.random.Generator) -> Genome:
@@ -189,7 +189,7 @@ def remove_neuron(genome: Genome, rng: np.random.Generator) -> Genome:
     changes |= {name: getattr(genome, name)[kept_E] for name in EDGE_ARRAYS}
     changes["source"] = changes["source"] - (changes["source"] > me)
     changes["target"] = changes["target"] - (changes["target"] > gone)
-    return genome.replace(**changes)
+    return genome.derive(**changes)
 
 
 def _copied(genome: Genome, edge: int, weight_E: np.ndarray, *, source: int, target: int) -> dict[str, Any]:
@@ -220,8 +220,8 @@ def _with_edges(genome: Genome, edges: list[dict[str, Any]], neuron: dict[str, A
     changes = {name: np.append(getattr(genome, name), [edge[name] for edge in edges]) for name in EDGE_ARRAYS}
     for name, value in (neuron or {}).items():
         changes[name] = np.append(getattr(genome, name), np.asarray(value)[None], axis=0)
-    return genome.replace(**changes)
+    return genome.derive(**changes)
 
 
 def _without_edges(genome: Genome, gone_E: np.ndarray) -> Genome:
-    return genome.replace(**{name: getattr(genome, name)[~gone_E] for name in EDGE_ARRAYS})
+    return genome.derive(**{name: getattr(genome, name)[~gone_E] for name in EDGE_ARRAYS})
