@@ -5,6 +5,7 @@ from .connectivity_evolution import ConnectivityConfig, ConnectivityEvolution
 from .encoding import ObservationEncoder
 from .evaluation import FitnessError
 from .evolution import Evolution
+from .evolution_checkpoint import EvolutionStateError
 from .evolution_config import EvolutionConfig
 from .evolution_result import EvolutionResult
 from .film import save_film
@@ -16,6 +17,7 @@ from .network import Network, Recording
 from .network_state import NetworkState
 from .policy import Policy
 from .policy_gradient import PolicyGradient, PolicyGradientConfig
+from .reporters import MetricsReporter, TableReporter
 from .rollout import RolloutResult
 from .rule import Rule
 from .steering import SteeringConfig
@@ -30,10 +32,12 @@ __all__ = [
     "Evolution",
     "EvolutionConfig",
     "EvolutionResult",
+    "EvolutionStateError",
     "FitnessError",
     "Genome",
     "Interface",
     "Life",
+    "MetricsReporter",
     "MuZero",
     "MuZeroConfig",
     "Network",
@@ -46,6 +50,7 @@ __all__ = [
     "RolloutResult",
     "Rule",
     "SteeringConfig",
+    "TableReporter",
     "Task",
     "TaskError",
     "live",

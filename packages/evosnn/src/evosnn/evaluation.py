@@ -141,8 +141,8 @@ def check_finite(score_PK: np.ndarray, *, first: int = 0, seeds: Sequence[int] |
         first: number of the first individual.
         seeds: seeds of the K episodes.
     """
-    bad = np.argwhere(~np.isfinite(score_PK))
-    if len(bad):
-        at = tuple(bad[0].tolist())
-        episode = f" in the episode of seed {seeds[at[1]]}" if seeds is not None and len(at) > 1 else ""
-        raise FitnessError(f"fitness of individual {first + at[0]} is {score_PK[at]}{episode}; it must be finite")
+    rows, *episodes = (indices.tolist() for indices in np.nonzero(~np.isfinite(score_PK)))
+    if rows:
+        value = score_PK[(rows[0], *(index[0] for index in episodes))]
+        episode = f" in the episode of seed {seeds[episodes[0][0]]}" if seeds is not None and episodes else ""
+        raise FitnessError(f"fitness of individual {first + rows[0]} is {value}{episode}; it must be finite")
