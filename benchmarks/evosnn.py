@@ -14,9 +14,12 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).parents[1])  # the scripts have their packages' names: do not find them first
 
 import json
+import multiprocessing
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -42,6 +45,7 @@ from benchmarks.evosnn_peers import evo_torch, neat_actor, neat_config, neat_pyt
 
 Save = Callable[[Any], None]
 SEEDS = 10
+SMALL_TASKS = ("CartPole-v1", "XOR", "TMaze")
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def ours(goal: Goal, seed: int) -> tuple[dict[str, Any], Genome]:
 
 def targets(save: Save, *, small: bool, tasks: list[str], before: Any) -> None:
     """Each goal from several seeds, by everyone in turn."""
-    goals = [goal for goal in GOALS if goal.task in tasks]
+    goals = [goal for goal in GOALS if goal.task in tasks and (not small or goal.task in SMALL_TASKS)]
     rows = [row for row in before or [] if row["task"] not in tasks]
     ours(Goal("XOR", 1.0, 8, 1), 0)  # compiles
     for goal in goals:
@@ -118,9 +122,15 @@ def targets(save: Save, *, small: bool, tasks: list[str], before: Any) -> None:
             if find_spec("evotorch"):
                 found.append(evo_torch(goal.task, seed, **limits))
             for each in found:
-                rows.append({**asdict(goal), "seed": seed, **each})
+                rows.append({**limits_of(goal), "seed": seed, **each})
                 print({key: rows[-1][key] for key in ("task", "seed", *each)}, flush=True)
             save(rows)
+
+
+def limits_of(goal: Goal) -> dict[str, Any]:
+    """A goal as its rows name it: what a run took has the same names."""
+    facts = asdict(goal)
+    return {{"generations": "generations_limit", "episodes": "episodes_limit"}.get(k, k): v for k, v in facts.items()}
 
 
 def frozen(genome: Genome, goal: Goal) -> dict[str, float]:
@@ -208,7 +218,7 @@ def speed(save: Save, *, small: bool, tasks: list[str], before: Any) -> None:
 
 def neat_lives(steps: dict[str, int], *, small: bool) -> dict[str, Callable[[], object]]:
     """neat-python's networks on the same task: one process, as it has no batch."""
-    import neat
+    neat: Any = import_module("neat")
 
     task = make_task("CartPole-v1")
     work: dict[str, Callable[[], object]] = {}
@@ -250,23 +260,41 @@ def growth(save: Save, *, small: bool, tasks: list[str], before: Any) -> None:
         save(rows)
 
 
+def trained(kind: str, config: SteeringConfig) -> Any:
+    """The best constant action, or an agent; in a process of its own."""
+    torch.set_num_threads(1)
+    start = time.perf_counter()
+    found = best_constant(config) if kind == "best constant" else train_agent(new_agent(kind, config), config)
+    print(kind, f"{time.perf_counter() - start:.0f} s", flush=True)
+    return found
+
+
+def judged(agents: dict[str, Any], config: SteeringConfig) -> list[dict[str, Any]]:
+    """Rows of some test tasks; in a process of its own."""
+    torch.set_num_threads(1)
+    return judge(agents, config)
+
+
 def steering(save: Save, *, small: bool, tasks: list[str], before: Any) -> None:
     """Agents trained to steer, on tasks and seeds not trained on, beside the best constant action and random ones."""
     del tasks, before
     config = SteeringConfig()
     if small:
-        config = replace(config, train=("XOR",), population=4, generations=2, episodes=4, constants=2, seeds=2)
-    constant = best_constant(config)
-    print("best constant", constant.action, flush=True)
-    agents: dict[str, Any] = {}
-    for kind in ("planner", "policy gradient"):
-        start = time.perf_counter()
-        agents[kind] = train_agent(new_agent(kind, config), config)
-        print(kind, f"{time.perf_counter() - start:.0f} s", flush=True)
-    agents |= {"best constant": constant, "random": RandomActions(0)}
-    rows = judge(agents, config, report=lambda row: print(row, flush=True))
+        config = replace(config, train=("XOR",), test=("CartPole-v1",), episodes=4, constants=2, seeds=2)
+        config = replace(config, population=4, generations=2)
+    kinds = ("planner", "policy gradient", "best constant")
+    start = time.perf_counter()
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        agents: dict[str, Any] = dict(zip(kinds, pool.map(trained, kinds, [config] * 3), strict=True))
+        agents["random"] = RandomActions(0)
+        print("trained", f"{time.perf_counter() - start:.0f} s, constant", agents["best constant"].action, flush=True)
+        parts = [replace(config, test=(task,)) for task in config.test]
+        rows = [row for part in pool.map(judged, [agents] * len(parts), parts) for row in part]
     compared = compare(rows, reference="best constant")
-    save({"config": asdict(config), "constant": constant.action, "compared": compared, "rows": rows})
+    for row in compared:
+        print(row, flush=True)
+    facts = {"config": asdict(config), "constant": agents["best constant"].action, "compared": compared, "rows": rows}
+    save(facts)
 
 
 PARTS = {"targets": targets, "plasticity": plasticity, "speed": speed, "growth": growth, "steering": steering}

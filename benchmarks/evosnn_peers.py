@@ -8,11 +8,13 @@ Shapes: P individuals, K episodes, B = P K rows, O observation values.
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -53,18 +55,18 @@ class Search:
         self.measurement, self.target, self.generations = Measurement(evaluator, seed), target, generations
         self.measurement.max_episodes = episodes
         self.settings = settings or EvaluationConfig()
-        self.generation, self.score, self.solved = 0, -math.inf, False
+        self.generation, self.score, self.solved, self.used_up = 0, -math.inf, False, False
         self.start = time.perf_counter()
 
     @property
     def over(self) -> bool:
         """Nothing more is to be measured."""
-        return self.solved or self.generation >= self.generations
+        return self.solved or self.used_up or self.generation >= self.generations
 
     def measure(self, policies: Sequence[Any]) -> np.ndarray | None:
         """Fitness of a generation, (P,); None where the episodes do not last for it."""
         if not self.measurement.fits(len(policies) * self.settings.episodes):
-            self.generation = self.generations
+            self.used_up = True
             return None
         fitness_P, _ = self.measurement.fitness(policies, self.generation, self.settings)
         if fitness_P.max() >= self.target:
@@ -163,7 +165,7 @@ bias_replace_rate = 0.1
 {nodes}
 
 [DefaultSpeciesSet]
-compatibility_threshold = 3.0
+compatibility_threshold = {threshold}
 
 [DefaultStagnation]
 species_fitness_func = max
@@ -173,6 +175,7 @@ species_elitism = 2
 [DefaultReproduction]
 elitism = 2
 survival_threshold = 0.2
+min_species_size = 1
 """
 _RATE_NODES = """activation_default = tanh
 activation_mutate_rate = 0.0
@@ -210,6 +213,7 @@ def neat_config(neat: Any, *, inputs: int, outputs: int, population: int, kind: 
         population=population,
         feed_forward=kind == "feed-forward",
         weight=10.0 if spiking else 1.0,
+        threshold=10.0 if spiking else 3.0,  # distances of Izhikevich's parameters are far larger
         nodes=_SPIKING_NODES if spiking else _RATE_NODES,
     )
     parts = (neat.DefaultReproduction, neat.DefaultSpeciesSet, neat.DefaultStagnation)
@@ -254,7 +258,7 @@ def neat_python(
     task: str, seed: int, *, population: int, target: float, generations: int, episodes: int | None, kind: str = ""
 ) -> dict[str, Any]:
     """neat-python: feed-forward networks, recurrent ones where memory is needed, or its spiking ones."""
-    import neat
+    neat: Any = import_module("neat")
 
     made = make_task(task)
     kind = kind or ("recurrent" if task in MEMORY else "feed-forward")
@@ -282,9 +286,10 @@ def evo_torch(
     task: str, seed: int, *, population: int, target: float, generations: int, episodes: int | None
 ) -> dict[str, Any]:
     """evotorch's SNES on networks of 8 tanh units, recurrent where memory is needed."""
-    from evotorch import Problem
-    from evotorch.algorithms import SNES
+    Problem: Any = import_module("evotorch").Problem
+    SNES: Any = import_module("evotorch.algorithms").SNES
 
+    logging.getLogger("evotorch").setLevel(logging.WARNING)
     made, hidden = make_task(task), 8
     O, A = made.n_observations, made.actions.n  # type: ignore[union-attr]  # noqa: E741
     recurrent = task in MEMORY

@@ -17,9 +17,12 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
+import evosnn
 import matplotlib.pyplot as plt
 import sdquant as sd
 import spikecode as sc
+from evosnn.drawing import plot_network, save_figure
+from evosnn.film import plot_strip
 
 RESULTS = Path(__file__).parent / "results"
 ASSETS = Path(__file__).parents[1] / "docs" / "assets"
@@ -85,8 +88,16 @@ def spike_pictures(results: dict[str, Any]) -> None:
     sc.plot_raster(codec, codec.encode(x_VD[2000:2001]), x_VD[2000:2001]).savefig(ASSETS / "spike-raster.png")
 
 
+def evolution_pictures() -> None:
+    """A network that was evolved to balance a pole, and an episode of it."""
+    best = evosnn.Evolution("CartPole-v1", population=64, seed=0).run(50, 475).best
+    save_figure(plot_network(best), ASSETS / "evolution-network.png")
+    save_figure(plot_strip(evosnn.live(best, 3)), ASSETS / "evolution-life.png")
+
+
 def main() -> None:
     """Draw all."""
+    evolution_pictures()
     names = ("codecs", "sdquant", "spikecode")
     codecs, sdquant, spikecode = (json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in names)
     spike_pictures(spikecode)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["sdquant", "codecs", "binemb", "binemb_quality", "quickstart", "spikecode"])
+@pytest.mark.parametrize("name", ["sdquant", "codecs", "binemb", "binemb_quality", "quickstart", "spikecode", "evosnn"])
 def test_script_writes_its_figures(name: str, tmp_path: Path) -> None:
     command = [sys.executable, f"benchmarks/{name}.py", "--small", "--out", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -38,7 +38,7 @@ def steering_comparison(rows: Sequence[Mapping[str, Any]], compared: Sequence[Ma
             axis.errorbar(x, found["mean"], error, fmt="o", color=colour, capsize=3, label=agent if not j else None)
     axis.set_xticks(range(len(tasks)), tasks, fontsize="small")
     axis.set_ylabel("return")
-    axis.legend(fontsize="small")
+    figure.legend(loc="outside upper center", ncols=2, fontsize="small", frameon=False)
     return save_figure(figure, path)
 
 

@@ -38,9 +38,10 @@ class EvolveRunSettings:
             raise ValueError(
                 f"expected population >= 2 and generations >= 1, got {self.population} and {self.generations}"
             )
-        if self.max_episodes and self.max_episodes < self.population:
+        needed = self.population * self.evolution.evaluation.episodes
+        if self.max_episodes and self.max_episodes < needed:
             raise ValueError(
-                f"max_episodes must be 0 or at least the population, {self.population}, got {self.max_episodes}"
+                f"max_episodes must be 0 or at least the episodes of a generation, {needed}, got {self.max_episodes}"
             )
 
 

@@ -86,7 +86,7 @@ def test_a_drawing_has_every_enabled_edge(tmp_path):
 def test_a_raster_has_every_spike():
     life = live(genome_for("CartPole-v1"), 0, frames=False)
     raster = plot_raster(life).axes[0]
-    drawn = sum(len(lines.get_segments()) for lines in raster.collections)
+    drawn = sum(len(lines.get_paths()) for lines in raster.collections)
     assert drawn == life.spikes_MN.sum() + life.afferents_MC.sum()
 
 
@@ -95,7 +95,7 @@ def test_films(tmp_path, monkeypatch):
     assert len(plot_strip(life, 4).axes) == 3 + 4
     save_film(life, tmp_path / "film.gif")
     with Image.open(tmp_path / "film.gif") as film:
-        assert film.n_frames == len(life)
+        assert getattr(film, "n_frames", 1) == len(life)
     pictures = list(moving_pictures(life))
     assert len(pictures) == len(life)
     assert {picture.shape for picture in pictures} == {pictures[0].shape}
@@ -119,6 +119,6 @@ def test_history():
     record = {"best": 2.0, "q10": 0.0, "q25": 0.5, "median": 1.0, "q75": 1.5, "q90": 1.8}
     record |= {"neurons": 3.0, "edges": 9.0, "species": 2.0}
     figure = plot_history([{"generation": g, **record} for g in range(3)], target=3.0)
-    assert figure.axes[0].lines[1].get_ydata().tolist() == [2.0] * 3
+    assert np.asarray(figure.axes[0].lines[1].get_ydata()).tolist() == [2.0] * 3
     with pytest.raises(ValueError, match="no generation"):
         plot_history([])

@@ -184,6 +184,8 @@ def plot_history(history: Sequence[Mapping[str, float]], target: float | None = 
     """
     if not history:
         raise ValueError("plot_history: the history holds no generation")
+    from matplotlib.ticker import MaxNLocator
+
     figure, (fitness, size) = _figure(2, size=(8.0, 4.6), stacked=(2, 1))
     when = [record["generation"] for record in history]
 
@@ -204,7 +206,7 @@ def plot_history(history: Sequence[Mapping[str, float]], target: float | None = 
     for axis in (fitness, size):
         axis.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
         axis.set_xlim(when[0], max(when[-1], when[0] + 1))
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
@@ -214,10 +216,10 @@ def source_names(genome: Genome) -> list[str]:
     return [*afferent_names(genome), *neurons]
 
 
-def _places(genome: Genome) -> NDArray[np.float64]:
+def _places(genome: Genome) -> NDArray[np.floating]:
     """Where each source stands, (C + N, 2); hidden neurons in a zigzag, so that edges between them are seen."""
 
-    def column(x: float, n: int, zigzag: float = 0.0) -> NDArray[np.float64]:
+    def column(x: float, n: int, zigzag: float = 0.0) -> NDArray[np.floating]:
         y = 1 - (np.arange(n) + 0.5) / max(n, 1)
         return np.stack([x + zigzag * ((np.arange(n) % 3) - 1), y], axis=1)
 
@@ -226,7 +228,7 @@ def _places(genome: Genome) -> NDArray[np.float64]:
 
 
 def _draw_edge(
-    axis: Axes, genome: Genome, place: NDArray[np.float64], edge: int, weight: float, strongest: float
+    axis: Axes, genome: Genome, place: NDArray[np.floating], edge: int, weight: float, strongest: float
 ) -> None:
     source, target = int(genome.source[edge]), genome.n_afferents + int(genome.target[edge])
     share = abs(weight) / strongest

@@ -5,6 +5,7 @@ Shapes: T control steps, M = T K micro-steps, O observation values, C afferents,
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -88,9 +89,7 @@ def live(genome: Genome, seed: int = 0, *, interface: Interface | None = None, f
     policy = Policy(genome, interface, seed=seed, record=True)
     task = policy.interface.task
     state, obs_BO = task.reset([seed])
-    shadow = _environment(task.name) if frames else None
-    if shadow is not None:
-        shadow.reset(seed=seed)
+    shadow = _environment(task.name, seed) if frames else None
     observations, actions, rewards, weights, pictures = [], [], [], [], []
     reward, over = 0.0, False
     while not over:
@@ -127,14 +126,24 @@ def live(genome: Genome, seed: int = 0, *, interface: Interface | None = None, f
     )
 
 
-def _environment(name: str) -> gym.Env[Any, Any] | None:
-    """A Gymnasium environment that draws the task, or None."""
+def _environment(name: str, seed: int) -> gym.Env[Any, Any] | None:
+    """A Gymnasium environment that draws the task, at the start of the episode; None where there is none."""
     import gymnasium
 
     identifier = ENVIRONMENTS.get(name, name)
     if identifier not in gymnasium.registry:
         return None
+    displayed = os.environ.get("SDL_VIDEODRIVER")
+    os.environ["SDL_VIDEODRIVER"] = "dummy"  # pygame, which draws some of them, else looks for a screen
     try:
-        return gymnasium.make(identifier, render_mode="rgb_array")
+        env = gymnasium.make(identifier, render_mode="rgb_array")
+        env.reset(seed=seed)
+        env.render()
     except gymnasium.error.DependencyNotInstalled:
         return None
+    finally:
+        if displayed is None:
+            del os.environ["SDL_VIDEODRIVER"]
+        else:
+            os.environ["SDL_VIDEODRIVER"] = displayed
+    return env

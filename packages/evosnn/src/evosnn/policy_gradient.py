@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from evosnn.action_set import ActionSet
 from evosnn.agent import Agent
-from evosnn.muzero.networks import ObservationScale
+from evosnn.muzero.networks import ObservationScale, linear
 
 
 @dataclass(frozen=True)
@@ -71,24 +71,16 @@ class PolicyNetwork(nn.Module):
         draw = torch.Generator().manual_seed(seed)
         self.actions, self.scale = actions, ObservationScale(observations)
         self.body = nn.Sequential(
-            _linear(observations, hidden, draw), nn.Tanh(), _linear(hidden, hidden, draw), nn.Tanh()
+            linear(observations, hidden, draw), nn.Tanh(), linear(hidden, hidden, draw), nn.Tanh()
         )
-        self.policy = _linear(hidden, actions.dimensions * actions.choices, draw, gain=0.01)
-        self.value = _linear(hidden, 1, draw)
+        self.policy = linear(hidden, actions.dimensions * actions.choices, draw, gain=0.01)
+        self.value = linear(hidden, 1, draw)
 
     def forward(self, observation_TO: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, (T, D, M), and values, (T,)."""
         body = self.body(self.scale(observation_TO))
         shape = (self.actions.dimensions, self.actions.choices)
         return self.policy(body).unflatten(-1, shape), self.value(body).squeeze(-1)
-
-
-def _linear(inputs: int, outputs: int, generator: torch.Generator, *, gain: float = 1.0) -> nn.Linear:
-    layer = nn.utils.skip_init(nn.Linear, inputs, outputs)
-    with torch.no_grad():
-        layer.weight.normal_(0, gain * inputs**-0.5, generator=generator)
-        layer.bias.zero_()
-    return layer
 
 
 def advantages(reward_T: Tensor, value_T: Tensor, *, discount: float, trace: float) -> Tensor:

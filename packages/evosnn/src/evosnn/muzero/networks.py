@@ -5,6 +5,8 @@ Shapes: B rows, O observation values, L latent values, F features of an action, 
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -58,15 +60,19 @@ class ObservationScale(nn.Module):
         return ((observation_BO - self.mean_O) / deviation_O).clamp(-5, 5).float()
 
 
+def linear(inputs: int, outputs: int, generator: torch.Generator, *, gain: float = 1.0) -> nn.Linear:
+    """A layer whose weights are drawn from the generator with deviation gain / sqrt(inputs), and whose bias is 0."""
+    layer = nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")  # without a draw from the global generator
+    with torch.no_grad():
+        layer.weight.normal_(0, gain / math.sqrt(inputs), generator=generator)
+        layer.bias.zero_()
+    return layer
+
+
 def _layers(inputs: int, hidden: int, outputs: int, generator: torch.Generator, *, zero: bool = False) -> nn.Sequential:
     """Two layers; with `zero` the last begins at 0, so that policies begin uniform and values at 0."""
-    first, last = nn.utils.skip_init(nn.Linear, inputs, hidden), nn.utils.skip_init(nn.Linear, hidden, outputs)
-    with torch.no_grad():
-        for layer in (first, last):
-            layer.weight.normal_(0, layer.in_features**-0.5, generator=generator)
-            layer.bias.zero_()
-        if zero:
-            last.weight.zero_()
+    last_gain = 0.0 if zero else 1.0
+    first, last = linear(inputs, hidden, generator), linear(hidden, outputs, generator, gain=last_gain)
     return nn.Sequential(first, nn.ELU(), last)
 
 

@@ -60,7 +60,7 @@ class MuZeroConfig:
     updates: float = 2.0
     warm_up: int = 64
     capacity: int = 20_000
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     weight_decay: float = 1e-4
     value_weight: float = 0.25
     temperature: float = 1.0

@@ -41,7 +41,14 @@ class Episode:
         return len(self.reward_T)
 
 
-def n_step_target(reward_T: Sequence[float], value_T: Sequence[float], t: int, *, n: int, discount: float) -> float:
+def n_step_target(
+    reward_T: Sequence[float] | NDArray[np.float64],
+    value_T: Sequence[float] | NDArray[np.float64],
+    t: int,
+    *,
+    n: int,
+    discount: float,
+) -> float:
     """Target of the value before step t.
 
         z_t = sum_{i < n} discount^i r_{t+i} + discount^n v_{t+n}
