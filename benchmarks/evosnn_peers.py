@@ -248,7 +248,7 @@ def neat_actor(neat: Any, genomes: Sequence[Any], config: Any, kind: str) -> Cal
     return make
 
 
-def spike_counts(network: Any, inputs: list[float], milliseconds: float = 20.0, step: float = 0.25) -> np.ndarray:
+def spike_counts(network: Any, inputs: list[float], milliseconds: float = 20.0, step: float = 0.5) -> np.ndarray:
     """Spikes of the outputs of an Izhikevich network while its inputs are held."""
     network.set_inputs(inputs)
     return np.sum([network.advance(step) for _ in range(round(milliseconds / step))], axis=0)
