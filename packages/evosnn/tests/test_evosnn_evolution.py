@@ -94,6 +94,35 @@ def test_an_unknown_task_is_refused_with_the_nearest() -> None:
         Evolution()
 
 
+def test_what_is_no_setting_is_refused() -> None:
+    with pytest.raises(ValueError, match="did you mean 'weight_rate'"):
+        Evolution(task="CartPole-v1", population=2, config={"mutation": {"weigt_rate": 0.5}})
+    chosen = Evolution(task="CartPole-v1", population=2, config={"mutation": {"weight_rate": 0.5}})
+    assert chosen.config.mutation.weight_rate == 0.5
+    wrong: Any
+    for wrong in ({"config": 3}, {"seed": "x"}, {"seed": 0.5}):
+        with pytest.raises(TypeError, match=next(iter(wrong))):
+            Evolution(**{"task": "CartPole-v1", "population": 2, **wrong})
+    with pytest.raises(ValueError, match="target"):
+        evolution().run(1, target=math.nan)
+
+
+def test_a_budget_under_one_generation_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"one generation \(80\)"):
+        evolution(episodes=2).run(1, max_episodes=79)
+
+
+def test_rates_are_those_of_the_last_measurement() -> None:
+    run = Evolution(task="CartPole-v1", population=4)
+    assert np.isnan(run.rate_P).all()
+    fitness_P = run.measure()
+    assert run.rate_P.shape == (4,)
+    assert (run.rate_P > 0).any()
+    mean = float(run.rate_P.mean())
+    assert run.tell(fitness_P)["rate"] == mean
+    assert np.isnan(run.rate_P).all()
+
+
 def test_the_budget_of_episodes_is_kept() -> None:
     for budget in (40, 100, 333):
         run = evolution(function=lambda genomes, seeds: [0.5] * len(genomes))

@@ -65,7 +65,7 @@ class FunctionEvaluator:
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         self.function, self.n_afferents, self.n_outputs = function, n_afferents, n_outputs
-        self.metadata = dict(metadata or {})
+        self.metadata: Mapping[str, Any] = dict(metadata or {})
 
     def __call__(self, genomes: Sequence[Genome], seeds: Sequence[int]) -> Evaluation:
         """See `Evaluator`."""

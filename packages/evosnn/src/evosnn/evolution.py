@@ -58,11 +58,12 @@ class Evolution:
             loop. None: an evaluator is given.
         population: number of individuals P, >= 2.
         seed: everything random depends on it.
-        config: all settings; by default those that suit the task.
+        config: all settings, or a mapping for `EvolutionConfig.from_dict`; by default those that suit the task.
         evaluator: what measures genomes instead of a task's closed loop.
         device: where networks and episodes live: "auto", "cpu", "cuda" or "cuda:i".
 
     Raises:
+        TypeError: the configuration or the seed is of another type.
         ValueError: an argument is out of its range, or there is no such task.
     """
 
@@ -72,14 +73,20 @@ class Evolution:
         *,
         population: int = 512,
         seed: int = 0,
-        config: EvolutionConfig | None = None,
+        config: EvolutionConfig | Mapping[str, Any] | None = None,
         evaluator: Evaluator | None = None,
         device: str = "cpu",
     ) -> None:
         if isinstance(population, bool) or not isinstance(population, int) or population < 2:
             raise ValueError(f"Evolution: population must be a whole number of at least 2, got {population!r}")
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise TypeError(f"Evolution: seed must be a whole number, got {seed!r}")
         if (task is None) == (evaluator is None):
             raise ValueError("Evolution: give either a task or an evaluator")
+        if isinstance(config, Mapping):
+            config = EvolutionConfig.from_dict(config)
+        if config is not None and not isinstance(config, EvolutionConfig):
+            raise TypeError(f"Evolution: config must be an EvolutionConfig or a mapping, got {config!r}")
         if task is not None:
             config = config or suitable_config(task)
             interface = task if isinstance(task, Interface) else suitable_interface(task, plastic=config.plastic)
@@ -104,6 +111,11 @@ class Evolution:
     def episodes(self) -> int:
         """Episodes lived so far by all individuals, those of claims included."""
         return self.measurement.episodes
+
+    @property
+    def rate_P(self) -> np.ndarray:
+        """Mean firing rates of the present generation in Hz, float64 (P,); NaN before `measure`."""
+        return self._rate_P.copy()
 
     def ask(self) -> list[Genome]:
         """The individuals of the present generation, P genomes."""
@@ -157,8 +169,6 @@ class Evolution:
             one.representative = self._genomes[leader]
             if fitness_P[leader] > one.best:
                 one.best, one.best_generation = float(fitness_P[leader]), self.generation
-            elif one.best_generation == 0 and one.best == -np.inf:
-                one.best_generation = self.generation
         self._species = species
 
     def measure(self) -> np.ndarray:
@@ -211,7 +221,7 @@ class Evolution:
         Args:
             generations: generations in all, those of earlier calls included, >= 1.
             target: score to reach; None to run on.
-            max_episodes: episodes in all that may be lived, claims included.
+            max_episodes: episodes in all that may be lived, claims included; at least those of one generation.
             reporters: told of each generation.
             folder: run folder; state is saved under `checkpoints/`, and a run that finds a state there goes on from it.
             save_every: generations between two checkpoints, >= 1.
@@ -221,15 +231,19 @@ class Evolution:
             The result; the evolution may go on after it.
 
         Raises:
+            ValueError: an argument is out of its range.
             FitnessError: a fitness is not finite.
             EvolutionStateError: the state in the folder is of another run.
             Stopped: a signal came, after the state was saved.
         """
-        if generations < 1 or save_every < 1 or (max_episodes is not None and max_episodes < self.population):
+        needed = self._episodes_needed()
+        if generations < 1 or save_every < 1 or (max_episodes is not None and max_episodes < needed):
             raise ValueError(
                 f"run: got generations={generations}, save_every={save_every}, max_episodes={max_episodes}; the first "
-                f"two must be at least 1, the last at least the population ({self.population})"
+                f"two must be at least 1, the last at least the episodes of one generation ({needed})"
             )
+        if target is not None and np.isnan(target):
+            raise ValueError("run: target must be a number or None, got nan")
         self.measurement.max_episodes = max_episodes
         checkpoints = None if folder is None else Checkpoints(Path(folder) / "checkpoints")
         if checkpoints is not None and (loaded := checkpoints.load()) is not None:
@@ -237,8 +251,7 @@ class Evolution:
         for reporter in reporters:
             reporter.start(self.generation)
         try:
-            needed = self.population * self.config.evaluation.episodes
-            while self._wanted(generations, target) and self.measurement.fits(needed):
+            while self._wanted(generations, target) and self.measurement.fits(self._episodes_needed()):
                 fitness_P = self.measure()
                 if target is not None and fitness_P.max() >= target:
                     fitness_P = self._claim(fitness_P, target)
@@ -255,6 +268,10 @@ class Evolution:
             for reporter in reporters:
                 reporter.close()
         return self._result(target)
+
+    def _episodes_needed(self) -> int:
+        """Episodes without which a generation cannot be measured."""
+        return self.population * self.config.evaluation.episodes
 
     def _wanted(self, generations: int, target: float | None) -> bool:
         return self.generation < generations and not self.champions.holds(target)

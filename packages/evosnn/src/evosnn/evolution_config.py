@@ -94,7 +94,7 @@ class MutationConfig:
             of one child is this times a log-uniform factor from 0.05 to 2.
         weight_reset: share of the reached edges that get a new weight instead.
         mirror: probability that a child's changes of weights are mirrored between opponent afferents.
-        neuron_rate: parameters of neurons (time constants, threshold, bias, adaptation) are perturbed.
+        neuron_rate: parameters of neurons (time constants, refractory period, bias, adaptation) are perturbed.
         neuron_size: scale of that change, in natural logarithms of the parameter.
         delay_rate: delays are perturbed.
         add_edge: a new edge.
@@ -149,7 +149,7 @@ class SpeciationConfig:
         species: number of species that the distance threshold is steered to, >= 1; 1: no species.
         disjoint: weight of the share of edges that only one of two genomes has, >= 0.
         weights: weight of the mean difference of weights, in units of their mean strength, >= 0.
-        neurons: weight of the mean log difference of time constants and thresholds, >= 0.
+        neurons: weight of the mean log difference of the outputs' time constants, >= 0.
         stagnation: a species without a new best for this many generations leaves no children (the best species always
             does), >= 1.
     """

@@ -205,7 +205,7 @@ class SteerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
     def _measure(self, evolution: Evolution) -> None:
         self._fitness_P = evolution.measure()
         figures = population_statistics(
-            evolution.ask(), self._fitness_P, [], evolution._rate_P, evolution.config.speciation
+            evolution.ask(), self._fitness_P, [], evolution.rate_P, evolution.config.speciation
         )
         species = evolution.history[-1]["species"] if evolution.history else 1.0
         self.history.append({**figures, "species": float(species)})
