@@ -62,6 +62,9 @@ def test_arrays_of_a_genome_cannot_be_changed() -> None:
         ({"neuron_id": np.array([3, 4, 5])}, "neuron_id must lie in"),
         ({"is_output": np.array([True, False, True])}, "first 2 neurons"),
         ({"n_outputs": 4}, "outputs 1 to the number of neurons"),
+        ({"refractory": np.array([0.0, 1.5, 0.0])}, "refractory must hold whole numbers"),
+        ({"refractory": np.array([0, 2**32, 0])}, "refractory must hold whole numbers"),
+        ({"sign": np.array([1.0, np.nan, 1.0])}, "sign must hold whole numbers"),
     ],
 )
 def test_impossible_genomes_are_refused(changes: dict, message: str) -> None:

@@ -13,9 +13,10 @@ from evosnn.afferents import AfferentDrive
 from evosnn.network import Network
 from evosnn.network_parameters import COEFFICIENTS
 from evosnn.network_state import NetworkState
+from evosnn.rule import Rule
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from network_genomes import RULES, random_genome
+from network_genomes import RULES, make_genome, random_genome
 
 TRITON = """
 from test_evosnn_kernels import check_triton_once
@@ -99,6 +100,25 @@ def test_alone_as_among_4096():
         assert torch.equal(own.synapse_PGE[0, :, :e], state.synapse_PGE[i, :, :e])
         assert torch.equal(own.modulation_PM[0], state.modulation_PM[i])
         assert torch.equal(own.history_PS[0], state.history_PS[i, : 4 + n])
+
+
+@pytest.mark.parametrize("rule", [Rule.off(), Rule.pair(direct=20.0), Rule.reward_stdp(reward=0.02)])
+def test_nothing_of_a_row_reaches_the_next(rule):
+    """Networks without edges, or with all of them disabled, behind one of many edges that spike all the time."""
+    busy = make_genome(neurons=9, edges=70, bias=1.5, rule=rule, delay=np.arange(70) % 9 + 1)
+    empty = make_genome(neurons=4, edges=0, bias=1.2, rule=rule)
+    genomes = [busy, empty, busy, busy.replace(enabled=np.zeros(70, bool)), empty]
+    drive_PC, reward_P = torch.full((5, 2), 0.9), torch.ones(5)
+    together = Network(genomes)
+    state = together.initial_state()
+    counts_PN, _ = together.run_(AfferentDrive(drive_PC), state, 50, reward_P=reward_P)
+    for row, genome in enumerate(genomes):
+        alone, one = Network([genome]), slice(row, row + 1)
+        own, n = alone.initial_state(), genome.n_neurons
+        own_counts_PN, _ = alone.run_(AfferentDrive(drive_PC[one]), own, 50, reward_P=reward_P[one])
+        assert torch.equal(own_counts_PN[0], counts_PN[row, :n])
+        assert torch.equal(own.neuron_PFN[0, :, :n], state.neuron_PFN[row, :, :n])
+    assert not state.current_PN[[1, 3, 4]].any()
 
 
 def test_many_short_runs_are_one_long_run():

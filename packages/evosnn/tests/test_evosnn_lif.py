@@ -124,6 +124,12 @@ def test_bad_runs_are_named():
         network.run_(drive, state, 1, reward_P=torch.zeros(2))
     with pytest.raises(ValueError, match="steps"):
         network.run_(drive, state, -1)
+    with pytest.raises(ValueError, match="external_PN must be finite"):
+        network.step(torch.full((1, 3), torch.nan), state)
+    with pytest.raises(ValueError, match="reward must be finite"):
+        network.step(None, state, reward=torch.nan)
+    with pytest.raises(ValueError, match="reward_P must have shape"):
+        network.step(None, state, reward=torch.zeros(2))
     with pytest.raises(ValueError, match="mode"):
         AfferentDrive(torch.zeros(1, 2), mode="rate")  # pyright: ignore[reportArgumentType]
 

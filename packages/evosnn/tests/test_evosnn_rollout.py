@@ -4,6 +4,8 @@ Shapes: P individuals, K episodes.
 """
 
 import gymnasium
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -109,9 +111,23 @@ def test_rollout_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match=r"CartPole-v1 needs 8 afferents and 2 outputs.*12 and 3"):
         rollout(other, interface, [0])
     genomes = population(interface, 2)
-    for seeds, words in (([], "at least one seed"), (np.zeros((3, 1), int), "2 individuals"), ([-1], "got -1")):
+    for seeds, words in (
+        ([], "at least one seed"),
+        (np.zeros((3, 1), int), "2 individuals"),
+        ([[0, 1]], "2 individuals"),
+        ([-1], "got -1"),
+        ([0.5], "whole numbers"),
+    ):
         with pytest.raises(ValueError, match=words):
-            rollout(genomes, interface, seeds)
+            rollout(genomes, interface, seeds)  # pyright: ignore[reportArgumentType]
+    of_each = [[3, 4], [5, 6]]
+    assert torch.equal(
+        rollout(genomes, interface, of_each).score_PK, rollout(genomes, interface, np.array(of_each)).score_PK
+    )
+    wrong: Any
+    for wrong in ({"steps_per_action": 2.5}, {"step_ms": np.inf}, {"plastic": "no"}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            Interface.for_task("CartPole-v1", **wrong)
     with pytest.raises(ValueError, match="lacks decoder, encoder, task"):
         Policy(genomes[0].replace(metadata={}))
     with pytest.raises(ValueError, match="must be finite"):

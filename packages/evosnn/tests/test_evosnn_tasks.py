@@ -210,8 +210,21 @@ def test_unknown_task_names_the_nearest():
             make_task(given)
     with pytest.raises(ValueError, match="TMaze does not take these options"):
         make_task("TMaze", length=3)
+    with pytest.raises(ValueError, match="FrozenLake-v1 does not take these options"):
+        make_task("FrozenLake-v1", length=3)
     with pytest.raises(ValueError, match='need a "name"'):
         make_task({"trials": 40})
+    with pytest.raises(ValueError, match=r"expected a name, .* got 5"):
+        make_task(5)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"max_steps": 0}, {"observation_scale": np.nan}, {"vectorization_mode": "quick"}, {"reward_scale": np.inf}],
+)
+def test_options_of_environments_have_ranges(options):
+    with pytest.raises(ValueError, match=f"MountainCarContinuous-v0: {next(iter(options))} must be"):
+        make_task("MountainCarContinuous-v0", **options)
 
 
 @pytest.mark.parametrize(

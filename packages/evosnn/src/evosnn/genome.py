@@ -107,7 +107,7 @@ class Genome:
 
     def __post_init__(self) -> None:
         for name, dtype in ARRAYS.items():
-            array = np.array(getattr(self, name), dtype=dtype)
+            array = _exact(name, getattr(self, name), dtype)
             array.setflags(write=False)
             object.__setattr__(self, name, array)
         object.__setattr__(self, "metadata", dict(self.metadata))
@@ -257,6 +257,16 @@ class Genome:
         from evosnn.drawing import draw_genome
 
         return draw_genome(self, path, **options)
+
+
+def _exact(name: str, values: Any, dtype: type) -> np.ndarray:
+    """A copy in another type, that of whole numbers only where it holds the same numbers."""
+    given = np.asarray(values)
+    with np.errstate(invalid="ignore"):  # of NaN, which then differs
+        array = given.astype(dtype)
+    if not np.issubdtype(dtype, np.floating) and not np.array_equal(array, given):
+        raise ValueError(f"Genome: {name} must hold whole numbers that fit {np.dtype(dtype)}, got {given.tolist()}")
+    return array
 
 
 def genome_state(genome: Genome) -> dict[str, Any]:

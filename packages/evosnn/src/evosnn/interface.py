@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,10 +42,13 @@ class Interface:
                 f"Interface: the encoder takes {len(self.encoder.low)} values, {self.task.name} gives "
                 f"{self.task.n_observations}"
             )
-        if self.steps_per_action < 1:
-            raise ValueError(f"Interface: steps_per_action must be >= 1, got {self.steps_per_action}")
-        if not self.step_ms > 0:
-            raise ValueError(f"Interface: step_ms must be > 0, got {self.step_ms}")
+        steps = self.steps_per_action
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+            raise ValueError(f"Interface: steps_per_action must be a whole number >= 1, got {steps!r}")
+        if not 0 < self.step_ms < math.inf:
+            raise ValueError(f"Interface: step_ms must be > 0 and finite, got {self.step_ms}")
+        if not isinstance(self.plastic, bool):
+            raise ValueError(f"Interface: plastic must be True or False, got {self.plastic!r}")
         self.decoder.n_outputs(self.task.actions)
 
     @classmethod
@@ -63,6 +67,10 @@ class Interface:
             encoding: kind of the `ObservationEncoder`, or a mapping of its settings.
             decoding: kind of the `ActionDecoder`, or a mapping of its settings.
             options: steps_per_action, step_ms, plastic.
+
+        Raises:
+            TypeError: there is no such setting.
+            ValueError: a setting is out of its range, or what is joined does not fit.
         """
         made = make_task(task)
         encoding = {"kind": encoding} if isinstance(encoding, str) else dict(encoding)

@@ -237,7 +237,7 @@ class Network:
             Spikes of each neuron, and the step of its first spike, `steps` where there is none, int32 (P, N) each.
 
         Raises:
-            ValueError: a shape does not fit.
+            ValueError: a shape does not fit, or a current is not finite.
         """
         n_rows, shape = len(self), (len(self), self.n_neurons)
         for name, tensor, expected in (
@@ -251,6 +251,8 @@ class Network:
                 raise ValueError(f"Network: {name} must have shape {expected}, got {tuple(tensor.shape)}")
         if steps < 0:
             raise ValueError(f"Network: steps must be >= 0, got {steps}")
+        if external_PN is not None and not bool(external_PN.isfinite().all()):
+            raise ValueError("Network: external_PN must be finite")
         options = {"dtype": self.dtype, "device": self.device}
         drive = Drive(
             drive_PC=afferents.drive_PC.detach().to(**options).contiguous(),
@@ -294,13 +296,16 @@ class Network:
             Spikes, bool (P, N), and the new state.
 
         Raises:
-            ValueError: a shape does not fit.
+            ValueError: a shape does not fit, or a current or reward is not finite.
         """
         state = state.clone()
         if afferents_PC is None:
             afferents_PC = torch.zeros(len(self), self.n_afferents, device=self.device)
         if reward is not None:
-            reward = torch.as_tensor(reward, dtype=self.dtype, device=self.device).expand(len(self))
+            reward = torch.as_tensor(reward, dtype=self.dtype, device=self.device)
+            if not bool(reward.isfinite().all()):
+                raise ValueError("Network: reward must be finite")
+            reward = reward.expand(len(self)) if reward.dim() == 0 else reward
         drive = AfferentDrive(afferents_PC, mode="spikes")
         counts_PN, _ = self.run_(drive, state, 1, reward_P=reward, external_PN=current_PN)
         return counts_PN > 0, state

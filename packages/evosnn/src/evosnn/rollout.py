@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -58,7 +58,7 @@ class RolloutResult:
 def rollout(
     population: Network | Sequence[Genome],
     interface: Interface,
-    seeds: Sequence[int] | NDArray[np.integer],
+    seeds: Sequence[int] | Sequence[Sequence[int]] | NDArray[np.integer],
     *,
     rows_at_once: int | None = None,
     device: str | torch.device = "cpu",
@@ -129,7 +129,9 @@ def rollout(
     )
 
 
-def _seed_table(seeds: Sequence[int] | NDArray[np.integer], n_individuals: int) -> NDArray[np.uint64]:
+def _seed_table(seeds: Any, n_individuals: int) -> NDArray[np.uint64]:
+    if not isinstance(seeds, np.ndarray) and any(isinstance(each, Sequence | np.ndarray) for each in seeds):
+        seeds = np.array(seeds)
     if isinstance(seeds, np.ndarray) and seeds.ndim == 2:
         if len(seeds) != n_individuals or not seeds.size:
             raise ValueError(f"rollout: seeds {seeds.shape} for {n_individuals} individuals; expected (K,) or (P, K)")

@@ -20,6 +20,7 @@ from torch import Tensor
 from evosnn.tasks.numpy_streams import as_seeds
 from evosnn.tasks.task import Arrays, Box, Discrete, State, Task, check_observations, check_rewards
 
+_MODES = ("sync", "async", "vector_entry_point")
 _UNBOUNDED = 1e6  # bounds beyond this say nothing about the values
 
 
@@ -68,7 +69,8 @@ class GymnasiumTask(Task):
         options: for `gymnasium.make_vec`.
 
     Raises:
-        ValueError: the environment's spaces cannot be encoded or acted in, or it has no limit of steps.
+        ValueError: the environment's spaces cannot be encoded or acted in, it has no limit of steps, or an argument is
+            out of its range.
     """
 
     name = "Gymnasium"
@@ -85,8 +87,14 @@ class GymnasiumTask(Task):
         reward_scale: float = 1.0,
         **options: Any,
     ) -> None:
-        if observation_scale <= 0:
-            raise ValueError(f"{env_id}: observation_scale must be > 0, got {observation_scale}")
+        if not 0 < observation_scale < math.inf:
+            raise ValueError(f"{env_id}: observation_scale must be > 0 and finite, got {observation_scale}")
+        if vectorization_mode not in _MODES:
+            raise ValueError(f"{env_id}: vectorization_mode must be one of {_MODES}, got {vectorization_mode!r}")
+        if max_steps is not None and max_steps < 1:
+            raise ValueError(f"{env_id}: max_steps must be >= 1, got {max_steps}")
+        if not math.isfinite(reward_scale):
+            raise ValueError(f"{env_id}: reward_scale must be finite, got {reward_scale}")
         self.env_id, self._mode, self._options = env_id, vectorization_mode, options
         self._settings = {
             "vectorization_mode": vectorization_mode,

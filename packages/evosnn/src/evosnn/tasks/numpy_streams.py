@@ -14,6 +14,7 @@ References:
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,7 +39,10 @@ def as_seeds(seeds: Sequence[int] | NDArray[np.integer]) -> NDArray[np.uint64]:
         if len(seeds) and seeds.min() < 0:
             raise ValueError(f"reset: seeds must be >= 0, got {seeds.min()}")
         return seeds.astype(np.uint64)
-    values = [int(seed) for seed in seeds]
+    try:
+        values = [operator.index(seed) for seed in seeds]
+    except TypeError:
+        raise ValueError(f"reset: seeds must be whole numbers, got {list(seeds)[:8]}") from None
     for value in values:
         if not 0 <= value < 1 << 64:
             raise ValueError(f"reset: seeds must be in [0, 2^64), got {value}")

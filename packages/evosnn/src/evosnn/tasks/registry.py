@@ -41,6 +41,8 @@ def make_task(task: str | Mapping[str, Any] | Task, **options: Any) -> Task:
         if options:
             raise ValueError(f"make_task: {task.name} is made already, it takes no options {sorted(options)}")
         return task
+    if not isinstance(task, str | Mapping):
+        raise ValueError(f"make_task: expected a name, the settings of a task or a Task, got {task!r}")
     if isinstance(task, Mapping):
         given = dict(task)
         if not isinstance(given.get("name"), str):
@@ -59,4 +61,7 @@ def make_task(task: str | Mapping[str, Any] | Task, **options: Any) -> Task:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise ValueError(f"make_task: unknown task {name!r}{hint} Own tasks: {', '.join(sorted(TASKS))}.")
-    return GymnasiumTask(name, **options)
+    try:
+        return GymnasiumTask(name, **options)
+    except TypeError as error:
+        raise ValueError(f"make_task: {name} does not take these options: {error}") from error
