@@ -127,7 +127,8 @@ def draw_raster(axis: Axes, life: Life, *, begin: float = 0.0, end: float | None
     Args:
         axis: where to.
         life: the episode.
-        begin, end: in ms; the whole without them.
+        begin: in ms.
+        end: in ms; the episode's without it.
     """
     end = len(life) * life.action_ms if end is None else end
     genome = life.genome

@@ -111,6 +111,8 @@ class Node:
         prior_K: their prior.
         value: what the model says the state is worth.
         reward: of the step that led here.
+
+    Attributes:
         visits_K: how often each was taken.
         total_K: sum of the returns found behind each.
         child_K: its node, or -1.
