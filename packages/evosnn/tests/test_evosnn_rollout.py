@@ -3,9 +3,9 @@
 Shapes: P individuals, K episodes.
 """
 
-import gymnasium
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import torch

@@ -208,6 +208,8 @@ def test_unknown_task_names_the_nearest():
     for given, near in (("CartPol-v1", "CartPole-v1"), ("Tmaze", "TMaze"), ("LunarLandr-v3", "LunarLander-v3")):
         with pytest.raises(ValueError, match=f"unknown task '{given}'; did you mean '{near}'"):
             make_task(given)
+    with pytest.raises(ValueError, match=r"unknown task 'qqq'\. Own tasks: Acrobot"):
+        make_task("qqq")
     with pytest.raises(ValueError, match="TMaze does not take these options"):
         make_task("TMaze", length=3)
     with pytest.raises(ValueError, match="FrozenLake-v1 does not take these options"):

@@ -59,7 +59,7 @@ def make_task(task: str | Mapping[str, Any] | Task, **options: Any) -> Task:
     if name not in gymnasium.registry:
         known = [*TASKS, *gymnasium.registry]
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         raise ValueError(f"make_task: unknown task {name!r}{hint} Own tasks: {', '.join(sorted(TASKS))}.")
     try:
         return GymnasiumTask(name, **options)
