@@ -14,7 +14,7 @@ from evosnn.action_set import ActionSet
 from evosnn.agent import load_agent, play
 from evosnn.muzero import MuZero, MuZeroConfig, SearchConfig
 from evosnn.muzero.mcts import Node, Step, Tree, ValueBounds, puct, search
-from evosnn.muzero.networks import ObservationScale, scale_gradient
+from evosnn.muzero.networks import Networks, ObservationScale, scale_gradient
 from evosnn.muzero.replay import Episode, Replay, n_step_target
 from evosnn.muzero.value_transform import Support, inverse_value_transform, value_transform
 from evosnn.policy_gradient import PolicyGradient, PolicyGradientConfig, advantages
@@ -272,7 +272,9 @@ def test_the_planner_learns_the_chain():
     assert mean_return(agent, env) >= 0.95 * GREAT_REWARD
     # and has learned that states are worth more the nearer they are to the reward
     observation_BO = torch.tensor([[*np.eye(STATES)[state], 1.0] for state in range(STATES)], dtype=torch.float32)
-    value_B = agent.networks.initial(observation_BO).value_B
+    networks = agent.networks
+    assert isinstance(networks, Networks)
+    value_B = networks.initial(observation_BO).value_B
     assert value_B[-1] > value_B[0]
 
 

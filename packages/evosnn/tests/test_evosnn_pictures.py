@@ -80,7 +80,7 @@ def test_a_drawing_has_every_enabled_edge(tmp_path):
     with pytest.raises(ValueError, match="expected a name ending in"):
         draw_genome(genome, tmp_path / "net.doc")
     with pytest.raises(ValueError, match="weights"):
-        plot_network(genome, np.zeros(3))
+        plot_network(genome, np.zeros(3, np.float32))
 
 
 def test_a_raster_has_every_spike():

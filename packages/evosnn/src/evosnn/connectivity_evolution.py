@@ -34,7 +34,8 @@ class ConnectivityConfig:
         probability: probability of each connection at the start, in (0, 1).
         rate: learning rate of the probabilities, > 0.
         margin: probabilities stay in [margin, 1 - margin], so that exploration never ends, in (0, 0.5).
-        tau_m, tau_s: time constants of all neurons in ms, > 0.
+        tau_m: membrane time constant of all neurons in ms, > 0.
+        tau_s: synaptic time constant of all neurons in ms, > 0.
         bias: constant input of all neurons, in thresholds.
         episodes: episodes of each network a generation, >= 1.
     """

@@ -39,8 +39,10 @@ class StartConfig:
             neuron at its threshold; > 0. Larger: initial networks fire more.
         inhibitory: probability that a weight (or, under Dale's law, a neuron) is negative.
         longest_delay: delays are drawn log-uniformly from 1 to this, in steps, 1 to 62.
-        tau_m_low, tau_m_high: membrane time constants are drawn log-uniformly between these, in ms.
-        tau_s_low, tau_s_high: synaptic time constants likewise, in ms.
+        tau_m_low: least membrane time constant, in ms; they are drawn log-uniformly.
+        tau_m_high: greatest membrane time constant, in ms.
+        tau_s_low: least synaptic time constant, in ms; likewise.
+        tau_s_high: greatest synaptic time constant, in ms.
         adaptive: probability that a neuron has an adaptive threshold.
         bias: mean constant input, in thresholds: above 1 a neuron fires on its own, and inputs modulate it.
         bias_spread: standard deviation of the constant input.
@@ -108,7 +110,8 @@ class MutationConfig:
         rule_rate: plasticity coefficients are perturbed (where rules evolve).
         rule_size: scale of that change, in natural logarithms of the coefficient.
         plasticity_drift: log change a generation of every child's learning rates; a hand for who steers.
-        most_neurons, most_edges: no genome grows beyond these.
+        most_neurons: no genome grows beyond this.
+        most_edges: nor beyond this.
     """
 
     weight_rate: float = 0.9
