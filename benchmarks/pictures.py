@@ -17,9 +17,12 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 
+import evosnn
 import matplotlib.pyplot as plt
 import sdquant as sd
 import spikecode as sc
+from evosnn.drawing import plot_network, save_figure
+from evosnn.film import plot_strip
 
 RESULTS = Path(__file__).parent / "results"
 ASSETS = Path(__file__).parents[1] / "docs" / "assets"
@@ -97,8 +100,16 @@ def language_curves(results: dict[str, Any]) -> None:
     figure.savefig(ASSETS / "language-curves.png", dpi=110)
 
 
+def evolution_pictures() -> None:
+    """A network that was evolved to balance a pole, and an episode of it."""
+    best = evosnn.Evolution("CartPole-v1", population=64, seed=0).run(50, 475).best
+    save_figure(plot_network(best), ASSETS / "evolution-network.png")
+    save_figure(plot_strip(evosnn.live(best, 3)), ASSETS / "evolution-life.png")
+
+
 def main() -> None:
     """Draw all."""
+    evolution_pictures()
     names = ("codecs", "sdquant", "spikecode", "spikeformer_quality")
     codecs, sdquant, spikecode, language = (json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in names)
     language_curves(language)

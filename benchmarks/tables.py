@@ -17,7 +17,7 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).parents[1])  # the folder of the scripts, which have their packages' names
 
-from benchmarks import binemb_tables, codec_tables, spike_tables, spikeformer_tables
+from benchmarks import binemb_tables, codec_tables, evosnn_tables, spike_tables, spikeformer_tables
 from benchmarks.markdown import markdown
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +28,7 @@ PAGES = (
     "docs/results/binary.md",
     "docs/results/spikes.md",
     "docs/results/spikeformer.md",
+    "docs/results/evolution.md",
     "docs/guides/codecs.md",
     "packages/sdquant/README.md",
     "packages/binemb/README.md",
@@ -168,6 +169,11 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "spike-robustness": ("spikecode", spike_tables.robustness),
     "spike-identity": ("spikecode", spike_tables.identity),
     "spike-growth": ("spikecode", spike_tables.growth),
+    "evolution-targets": ("evosnn", evosnn_tables.targets),
+    "evolution-plasticity": ("evosnn", evosnn_tables.plasticity),
+    "evolution-speed": ("evosnn", evosnn_tables.speed),
+    "evolution-growth": ("evosnn", evosnn_tables.growth),
+    "evolution-steering": ("evosnn", evosnn_tables.steering),
     "search": ("binemb", binemb_tables.search),
     "growth": ("binemb", binemb_tables.growth),
     "binary-words": ("binemb_quality", binemb_tables.quality("words")),

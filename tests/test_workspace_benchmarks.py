@@ -19,6 +19,7 @@ SCRIPTS = (
     "spikecode",
     "spikeformer",
     "spikeformer_quality",
+    "evosnn",
 )
 
 

@@ -34,6 +34,7 @@ def test_all_commands_are_there():
     verbs = {"fit", "train", "encode", "decode", "index", "search", "eval", "info"}
     assert {("quickstart",), ("env",), *(("embed", verb) for verb in verbs)} <= set(COMMANDS)
     assert {("spike", verb) for verb in ("encode", "decode", "train", "generate", "eval")} <= set(COMMANDS)
+    assert {("evolve", verb) for verb in ("run", "steer", "replay", "inspect")} <= set(COMMANDS)
     assert {("data", verb) for verb in ("tokenize", "info")} <= set(COMMANDS)
 
 
@@ -71,6 +72,7 @@ def test_env(neuro):
     assert facts["packages"]["neuro"] == version("neuro")
     assert facts["kernels"]["sdquant on cpu"]
     assert facts["kernels"]["spikecode on cpu"]
+    assert facts["kernels"]["evosnn on cpu"]
     text = neuro("env").out
     assert all(f"{name}:" in text for name in facts)
 
@@ -92,6 +94,9 @@ def test_env(neuro):
         (["spike", "train", "--steps", "0"], "--steps"),
         (["data", "tokenize", "a.txt", "--documents", "page"], "--documents"),
         (["data", "info"], "folder"),
+        (["evolve", "run", "--population", "1"], "--population"),
+        (["evolve", "steer", "--agents", "dice"], "--agents"),
+        (["evolve", "replay"], "genome"),
         (["embed", "train", "--limit", "many"], "--limit"),
         (["embed", "search", "--model", "run"], "--query"),
         (["embed", "search", "--query", "paris"], "--model"),

@@ -6,14 +6,21 @@ from typing import Annotated
 
 import typer
 
-from neuro import data_commands, embed_commands, environment_command, quickstart_command, spike_commands
+from neuro import (
+    data_commands,
+    embed_commands,
+    environment_command,
+    evolve_commands,
+    quickstart_command,
+    spike_commands,
+)
 from neuro.options import print_version
 
 app = typer.Typer(
     name="neuro",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Neuromorphic representation of language: embeddings compressed and searched, spiking language models.",
+    help="Neuromorphic computing: embeddings compressed and searched, spiking language models, evolved networks.",
     epilog="Exit codes: 0 done, 1 failed, 2 bad usage or input, 75 stopped by a signal and resumable.",
 )
 
@@ -32,5 +39,6 @@ def neuro(
 app.command("quickstart")(quickstart_command.quickstart)
 app.add_typer(embed_commands.app, name="embed")
 app.add_typer(spike_commands.app, name="spike")
+app.add_typer(evolve_commands.app, name="evolve")
 app.add_typer(data_commands.app, name="data")
 app.command("env")(environment_command.env)

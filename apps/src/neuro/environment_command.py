@@ -28,6 +28,7 @@ def _facts() -> dict[str, Any]:
     import torch
     from binemb import faiss_gpu_count
     from ddp_utils import environment
+    from evosnn import kernels as network_kernels
     from sdquant import kernels
     from spikecode import kernels as spike_kernels
 
@@ -36,5 +37,6 @@ def _facts() -> dict[str, Any]:
     facts["faiss_gpus"] = faiss_gpu_count()
     devices = ("cpu", *(["cuda"] if torch.cuda.is_available() else []))
     facts["kernels"] = {f"sdquant on {device}": kernels.in_use(device) for device in devices}
+    facts["kernels"] |= {f"evosnn on {device}": network_kernels.in_use(device) for device in devices}
     facts["kernels"] |= {f"spikecode on {device}": spike_kernels.in_use(device) for device in devices}
     return facts

@@ -19,7 +19,20 @@ from neuro.output import check_writable
 RUNS = Path("runs")
 CONFIG, MODEL, CODES, REPORT = "config.toml", "model.safetensors", "codes.safetensors", "report.html"
 CODEC = "codec.sdq"
-TRAINED = ("vectors.", "bits", "seed", "train.", "data.", "kind", "model.")  # settings that what was trained depends on
+# settings that what was trained depends on
+TRAINED = (
+    "vectors.",
+    "bits",
+    "seed",
+    "train.",
+    "data.",
+    "kind",
+    "model.",
+    "task",
+    "population",
+    "evolution.",
+    "steering.",
+)
 log = logging.getLogger("neuro")
 
 

@@ -1,0 +1,62 @@
+"""Settings of `neuro evolve run` and `neuro evolve steer`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from evosnn import EvolutionConfig
+from evosnn.steering import SteeringConfig
+
+
+@dataclass(frozen=True)
+class EvolveRunSettings:
+    """Settings of `neuro evolve run`.
+
+    Args:
+        task: name of a task, or the id of a Gymnasium environment.
+        population: individuals, >= 2.
+        generations: at most so many, >= 1.
+        target: score to reach; the task's own where none is given.
+        max_episodes: episodes that may be lived in all; 0 for no limit.
+        evolution: all else; what suits the task by default.
+        seed: keys everything that is drawn.
+        device: where networks and episodes live.
+    """
+
+    task: str = "CartPole-v1"
+    population: int = 256
+    generations: int = 50
+    target: float | None = None
+    max_episodes: int = 0
+    evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.population < 2 or self.generations < 1:
+            raise ValueError(
+                f"expected population >= 2 and generations >= 1, got {self.population} and {self.generations}"
+            )
+        needed = self.population * self.evolution.evaluation.episodes
+        if self.max_episodes and self.max_episodes < needed:
+            raise ValueError(
+                f"max_episodes must be 0 or at least the episodes of a generation, {needed}, got {self.max_episodes}"
+            )
+
+
+@dataclass(frozen=True)
+class EvolveSteerSettings:
+    """Settings of `neuro evolve steer`.
+
+    Args:
+        agents: what is trained: "planner", "policy gradient" or "both".
+        steering: tasks and sizes.
+        seed: keys everything that is drawn.
+        device: agents and steered evolutions are small and live on the CPU.
+    """
+
+    agents: Literal["planner", "policy gradient", "both"] = "both"
+    steering: SteeringConfig = field(default_factory=SteeringConfig)
+    seed: int = 0
+    device: Literal["cpu"] = "cpu"

@@ -1,0 +1,1 @@
+"""Gymnasium environments of the package, registered under `evosnn/` when it is imported."""

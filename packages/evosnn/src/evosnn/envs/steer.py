@@ -1,0 +1,262 @@
+"""An environment in which an agent steers an evolution, generation by generation.
+
+Shapes: P individuals.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from evosnn.envs.canvas import BLACK, BLUE, GREEN, GREY, LIGHT, Canvas
+from evosnn.envs.task_env import check_render_mode
+from evosnn.evolution import Evolution
+from evosnn.evolution_config import EvolutionConfig
+from evosnn.genome import Genome
+from evosnn.population_statistics import population_statistics
+from evosnn.task_evaluator import suitable_config
+from evosnn.tasks.registry import make_task
+from evosnn.tasks.task import Task
+
+ACTIONS = ("mutation rate", "mutation size", "growth", "pruning", "plasticity rates", "selection pressure")
+OBSERVATIONS = (
+    *("best ever", "best", "q90", "q75", "median", "q25", "q10", "mean", "std"),
+    *("diversity", "species", "neurons", "edges", "rate", "direct", "reward", "stagnation", "budget left", "gain"),
+)
+_BOUND = 10.0
+_WIDTH, _HEIGHT = 480, 320
+
+
+def steering(config: EvolutionConfig, action: NDArray[np.float64]) -> dict[str, float | int]:
+    """The settings that an action asks for, as `Evolution.adjust` takes them.
+
+    Each entry scales what the configuration says; 0 leaves it as it is:
+
+        mutation rate       weight_share 2^a
+        mutation size       weight_size 4^a
+        growth              add_edge, add_neuron and duplicate 4^a
+        pruning             remove_edge 4^a, and prune_below 0.3 a where a > 0
+        plasticity rates    plasticity_drift 0.5 a: the learning rates of all children grow by e^(0.5 a)
+        selection pressure  survival 3^-a, tournament 2^a
+
+    Args:
+        config: the configuration at the start.
+        action: in [-1, 1], (6,).
+    """
+    rate, size, growth, pruning, plasticity, pressure = (float(a) for a in np.clip(action, -1, 1))
+    mutation, selection = config.mutation, config.selection
+
+    def share(base: float, factor: float) -> float:
+        return min(1.0, base * factor)
+
+    return {
+        "weight_share": share(mutation.weight_share, 2**rate),
+        "weight_size": mutation.weight_size * 4**size,
+        "add_edge": share(mutation.add_edge, 4**growth),
+        "add_neuron": share(mutation.add_neuron, 4**growth),
+        "duplicate": share(mutation.duplicate, 4**growth),
+        "remove_edge": share(mutation.remove_edge, 4**pruning),
+        "prune_below": mutation.prune_below + 0.3 * max(pruning, 0.0),
+        "plasticity_drift": mutation.plasticity_drift + 0.5 * plasticity,
+        "survival": share(selection.survival, 3**-pressure),
+        "tournament": max(1, round(selection.tournament * 2**pressure)),
+    }
+
+
+class SteerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
+    """
+    ## Description
+    One step is one generation of an `Evolution`: the action changes its settings, the population reproduces under
+    them, and the children live their episodes.
+
+    ## Action Space
+    `Box(-1, 1, (6,))`, float32: mutation rate, mutation size, growth, pruning, plasticity rates, selection pressure;
+    see `steering`. 0 is the configuration as given. Plasticity rates act only where networks learn.
+
+    ## Observation Space
+    `Box(-10, 10, (19,))`, float32, cut to the bounds. Scores are given as (score - best_0) / (target - best_0), with
+    best_0 the best of the first generation: best ever; best, quantiles .9, .75, .5, .25, .1 and mean of the generation;
+    its standard deviation in the same unit; then diversity (mean distance of genomes), species / 10, log2(neurons / 3),
+    log2(1 + edges) / 8, rate in 100 Hz, asinh(100 x) / 10 of the two mean learning rates, generations without a new
+    best / budget, budget left, gain of the last step.
+
+    ## Rewards
+    (best_t - best_{t-1}) / (target - best_0) - cost x evaluations, where best_t is the best fitness that any generation
+    up to t had, and evaluations are the episodes lived in the step, in units of the population. So the return is the
+    improvement as a share of what was missing, less the cost of the episodes.
+
+    ## Starting State
+    A first generation, drawn and measured.
+
+    ## Episode End
+    Termination: best_t has reached the target. Truncation: after `generations` steps.
+
+    ## Arguments
+    - `task`: as `evosnn.tasks.registry.make_task` takes it; "CartPole-v1" by default.
+    - `population`: number of individuals, >= 2; 256.
+    - `generations`: steps of an episode, >= 1; 30.
+    - `target`: score to reach; the task's `solved` by default.
+    - `cost`: of as many evaluations as there are individuals, >= 0; 0.01.
+    - `config`: an `EvolutionConfig` or a mapping for `EvolutionConfig.from_dict`; what suits the task by default.
+    - `render_mode`: "rgb_array" (best, median and spread over the generations), "ansi" or None.
+
+    ## Version History
+    - v0: first version
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012
+
+    def __init__(
+        self,
+        task: str | Mapping[str, Any] | Task = "CartPole-v1",
+        *,
+        population: int = 256,
+        generations: int = 30,
+        target: float | None = None,
+        cost: float = 0.01,
+        config: EvolutionConfig | Mapping[str, Any] | None = None,
+        render_mode: str | None = None,
+    ) -> None:
+        check_render_mode(self.metadata, render_mode)
+        self.task = make_task(task)
+        target = self.task.solved if target is None else float(target)
+        if not math.isfinite(target):
+            raise ValueError(f"Steer-v0: {self.task.name} has no score that counts as solved; give a finite target")
+        if generations < 1 or population < 2 or not cost >= 0:
+            raise ValueError(
+                f"Steer-v0: needs generations >= 1, population >= 2 and cost >= 0, got {generations}, {population} "
+                f"and {cost}"
+            )
+        self.population, self.generations, self.target, self.cost = population, generations, target, cost
+        if isinstance(config, Mapping):
+            config = EvolutionConfig.from_dict(config)
+        self.config = config or suitable_config(self.task)
+        self.render_mode = render_mode
+        self.action_space = spaces.Box(-1.0, 1.0, (len(ACTIONS),), np.float32)
+        self.observation_space = spaces.Box(-_BOUND, _BOUND, (len(OBSERVATIONS),), np.float32)
+        self.evolution: Evolution | None = None
+        self.history: list[dict[str, float]] = []
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Draw and measure a first generation."""
+        super().reset(seed=seed, options=options)
+        evolution_seed = int(self.np_random.integers(2**31))
+        self.evolution = Evolution(task=self.task, population=self.population, seed=evolution_seed, config=self.config)
+        self.history = []
+        self._measure(self.evolution)
+        self._best_0 = self._best = self.history[0]["best"]
+        self._stagnation, self._gain = 0, 0.0
+        return self._observation(), self._info()
+
+    def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Reproduce under the settings that the action asks for, and measure the children."""
+        evolution = self._running()
+        action_ = np.asarray(action, np.float64)
+        if action_.shape != (len(ACTIONS),) or not np.isfinite(action_).all():
+            raise ValueError(f"Steer-v0: an action is {len(ACTIONS)} finite numbers in [-1, 1], got {action!r}")
+        lived = evolution.episodes
+        evolution.adjust(**steering(self.config, action_))
+        evolution.tell(self._fitness_P)
+        self._measure(evolution)
+        best = max(self._best, self.history[-1]["best"])
+        self._gain = (best - self._best) / self._span
+        self._stagnation = 0 if best > self._best else self._stagnation + 1
+        self._best = best
+        reward = self._gain - self.cost * (evolution.episodes - lived) / self.population
+        truncated = len(self.history) > self.generations
+        return self._observation(), float(reward), best >= self.target, truncated, self._info()
+
+    def render(self) -> Any:
+        """The course of the evolution: uint8 (320, 480, 3), or a line of text."""
+        self._running()
+        if self.render_mode == "rgb_array":
+            return self._picture()
+        if self.render_mode != "ansi":
+            return None
+        last = self.history[-1]
+        return (
+            f"{self.task.name}, generation {len(self.history) - 1} of {self.generations}: best {self._best:.4g} of "
+            f"{self.target:.4g}, median {last['median']:.4g}, {last['neurons']:.1f} neurons, {last['edges']:.1f} edges"
+        )
+
+    @property
+    def best_genome(self) -> Genome:
+        """The best individual of the present generation."""
+        return self._running().ask()[int(self._fitness_P.argmax())]
+
+    @property
+    def _span(self) -> float:
+        """Target less best_0; not less than a thousandth of the target where the first generation is there already."""
+        return max(self.target - self._best_0, 1e-3 * max(1.0, abs(self.target)))
+
+    def _running(self) -> Evolution:
+        if self.evolution is None:
+            raise gymnasium.error.ResetNeeded("Steer-v0: call reset first")
+        return self.evolution
+
+    def _measure(self, evolution: Evolution) -> None:
+        self._fitness_P = evolution.measure()
+        figures = population_statistics(
+            evolution.ask(), self._fitness_P, [], evolution.rate_P, evolution.config.speciation
+        )
+        species = evolution.history[-1]["species"] if evolution.history else 1.0
+        self.history.append({**figures, "species": float(species)})
+
+    def _observation(self) -> NDArray[np.float32]:
+        last = self.history[-1]
+        scores = [self._best, *(last[name] for name in ("best", "q90", "q75", "median", "q25", "q10", "mean"))]
+        figures = [
+            *((score - self._best_0) / self._span for score in scores),
+            last["std"] / self._span,
+            last["diversity"],
+            last["species"] / 10,
+            math.log2(last["neurons"] / 3),
+            math.log2(1 + last["edges"]) / 8,
+            last["rate"] / 100,
+            math.asinh(100 * last["direct"]) / 10,
+            math.asinh(100 * last["reward"]) / 10,
+            self._stagnation / self.generations,
+            1 - (len(self.history) - 1) / self.generations,
+            self._gain,
+        ]
+        return np.clip(np.array(figures), -_BOUND, _BOUND).astype(np.float32)
+
+    def _info(self) -> dict[str, Any]:
+        episodes = self._running().episodes
+        return {
+            "generation": len(self.history) - 1,
+            "best": self._best,
+            "episodes": episodes,
+            **_named(self.history[-1]),
+        }
+
+    def _picture(self) -> NDArray[np.uint8]:
+        canvas = Canvas(_WIDTH, _HEIGHT)
+        values = [record[name] for record in self.history for name in ("q10", "best")]
+        low, high = min(*values, self.target), max(*values, self.target)
+        span = max(high - low, 1e-9)
+
+        def place(generation: int, score: float) -> tuple[float, float]:
+            x = 20 + (_WIDTH - 40) * generation / self.generations
+            return x, _HEIGHT - 20 - (_HEIGHT - 40) * (score - low) / span
+
+        for generation, record in enumerate(self.history):
+            canvas.line(place(generation, record["q10"]), place(generation, record["q90"]), LIGHT, 6)
+        canvas.line(place(0, self.target), place(self.generations, self.target), GREEN, 2)
+        canvas.line((20, _HEIGHT - 20), (_WIDTH - 20, _HEIGHT - 20), GREY, 1)
+        for name, colour in (("median", BLACK), ("best", BLUE)):
+            canvas.curve([place(g, record[name]) for g, record in enumerate(self.history)], colour)
+        return canvas.pixels_HW3
+
+
+def _named(record: dict[str, float]) -> dict[str, float]:
+    """The figures of a generation under names of their own."""
+    return {f"generation_{name}": value for name, value in record.items()}

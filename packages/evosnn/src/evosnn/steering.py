@@ -1,0 +1,330 @@
+"""Training agents to steer evolution, and judging them on tasks and seeds that they were not trained on."""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from ddp_utils import Checkpoints, SignalStop, Stopped, keyed_numpy_generator
+from ddp_utils.seed import key_bits
+
+from evosnn.agent import Agent
+from evosnn.envs.steer import ACTIONS, SteerEnv
+from evosnn.muzero.mcts import SearchConfig
+from evosnn.muzero.planner import MuZero, MuZeroConfig
+from evosnn.policy_gradient import PolicyGradient, PolicyGradientConfig
+from evosnn.task_evaluator import suitable_config
+from evosnn.tasks.registry import make_task
+
+KINDS: dict[str, type[Agent]] = {"planner": MuZero, "policy gradient": PolicyGradient}
+LEVELS = 3  # of each entry of an action: less, as given, more
+RESAMPLES = 2000
+Report = Callable[[dict[str, Any]], None]
+
+
+class Steers(Protocol):
+    """What steers: observation to action."""
+
+    def act(self, observation: np.ndarray) -> Any:
+        """The action for the next generation."""
+        ...
+
+
+@dataclass(frozen=True)
+class SteeringConfig:
+    """What is steered, how much of it, and how it is judged.
+
+    Args:
+        train: tasks to train on, in turn.
+        test: tasks to judge on; none of those trained on.
+        population: individuals of a steered evolution, >= 2.
+        generations: its generations, >= 1.
+        evaluations: episodes of an individual a generation, >= 1.
+        cost: of as many evaluations as there are individuals, >= 0.
+        episodes: evolutions to train on, >= 1.
+        constants: constant actions tried for the best one, a power of two, >= 2.
+        seeds: evolutions a test task that everyone is judged on, >= 2.
+
+    Raises:
+        ValueError: an argument is out of its range, a task is unknown or has no score that counts as solved, or one is
+            in both lists.
+    """
+
+    train: tuple[str, ...] = ("HiddenCartPole", "XOR", "DelayedMatch", "MountainCar-v0")
+    test: tuple[str, ...] = ("CartPole-v1", "Acrobot-v1", "TMaze")
+    population: int = 24
+    generations: int = 12
+    evaluations: int = 2
+    cost: float = 0.005
+    episodes: int = 120
+    constants: int = 16
+    seeds: int = 20
+
+    def __post_init__(self) -> None:
+        least = {"population": 2, "generations": 1, "evaluations": 1, "episodes": 1, "constants": 2, "seeds": 2}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise ValueError(f"SteeringConfig: {name} must be at least {value}, got {getattr(self, name)}")
+        if self.constants & (self.constants - 1):
+            raise ValueError(f"SteeringConfig: constants must be a power of two, got {self.constants}")
+        if not self.train or not self.test or set(self.train) & set(self.test):
+            raise ValueError(
+                f"SteeringConfig: train and test must name tasks, and none in both, got {self.train} and {self.test}"
+            )
+        if not 0 <= self.cost < float("inf"):
+            raise ValueError(f"SteeringConfig: cost must be >= 0 and finite, got {self.cost}")
+        for task in (*self.train, *self.test):
+            if not np.isfinite(make_task(task).solved):
+                raise ValueError(f"SteeringConfig: {task} has no score that counts as solved")
+
+    def environment(self, task: str) -> SteerEnv:
+        """The environment in which the evolution of a task is steered."""
+        config = suitable_config(task).adjusted(episodes=self.evaluations, finalists=0)
+        sizes = {"population": self.population, "generations": self.generations, "cost": self.cost}
+        return SteerEnv(task, config=config, **sizes)
+
+    def training_seed(self, seed: int, episode: int) -> int:
+        """Seed of an evolution to train on; those to judge on come from another stream."""
+        return key_bits(seed, "steering training", episode, n_bytes=4) >> 1
+
+    def test_seed(self, seed: int, number: int) -> int:
+        """Seed of an evolution to judge on."""
+        return key_bits(seed, "steering test", number, n_bytes=4) >> 1
+
+
+@dataclass(frozen=True)
+class ConstantAction:
+    """The same action always.
+
+    Args:
+        action: one number in [-1, 1] an entry.
+    """
+
+    action: tuple[float, ...]
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        """The action, whatever is seen."""
+        del observation
+        return np.array(self.action, np.float32)
+
+
+@dataclass(frozen=True)
+class RandomActions:
+    """Even draws of the actions that the agents have.
+
+    Draws are keyed by what is seen, so that they depend neither on the order of evolutions nor on a break.
+
+    Args:
+        seed: keys the draws.
+    """
+
+    seed: int
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        """An action that has nothing to do with what is seen."""
+        seen = hashlib.blake2b(np.ascontiguousarray(observation, np.float32).tobytes(), digest_size=8).digest()
+        rng = keyed_numpy_generator(self.seed, "random steering", int.from_bytes(seen, "little"))
+        return rng.choice(np.linspace(-1, 1, LEVELS), len(ACTIONS)).astype(np.float32)
+
+
+def new_agent(kind: str, config: SteeringConfig, *, seed: int = 0) -> Agent:
+    """An agent with settings that suit steering.
+
+    Args:
+        kind: "planner" or "policy gradient".
+        config: what is steered.
+        seed: keys everything that is drawn.
+
+    Raises:
+        ValueError: no such kind.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"new_agent: kind must be one of {', '.join(KINDS)}, got {kind!r}")
+    settings: Any = PolicyGradientConfig(levels=LEVELS)
+    if kind == "planner":
+        looking = SearchConfig(simulations=24, samples=16, discount=1.0)
+        settings = MuZeroConfig(
+            search=looking, levels=LEVELS, n_step=config.generations, unroll=3, updates=1.0, cooling=config.episodes
+        )
+    return KINDS[kind].of(config.environment(config.train[0]), settings, seed=seed)
+
+
+def train_agent(
+    agent: Agent,
+    config: SteeringConfig,
+    *,
+    folder: Path | None = None,
+    stop: SignalStop | None = None,
+    report: Report | None = None,
+    save_every: int = 10,
+) -> Agent:
+    """Train an agent on `config.episodes` evolutions of the training tasks, in turn.
+
+    Args:
+        agent: as `new_agent` made it.
+        config: what to steer.
+        folder: keep checkpoints there, and go on from the newest one: exactly as if there had been no break.
+        stop: a signal ends it after the present evolution, with the state saved.
+        report: is told of each evolution: its number, task, return and steps.
+        save_every: evolutions between two checkpoints, >= 1.
+
+    Returns:
+        The agent.
+
+    Raises:
+        Stopped: a signal came, after the state was saved.
+    """
+    checkpoints = None if folder is None else Checkpoints(folder)
+    loaded = None if checkpoints is None else checkpoints.load()
+    if loaded is not None:
+        agent.load_state_dict(loaded.state)
+    first = 0 if loaded is None else loaded.step
+    environments = {task: config.environment(task) for task in config.train}
+    for episode in range(first, config.episodes):
+        task = config.train[episode % len(config.train)]
+        figures = agent.learn(environments[task], episode, seed=config.training_seed(agent.seed, episode))
+        if report is not None:
+            report({"episode": episode, "task": task, **figures})
+        stopped = stop is not None and stop.agreed()
+        if checkpoints is not None and (stopped or (episode + 1) % save_every == 0 or episode + 1 == config.episodes):
+            checkpoints.save(episode + 1, agent.state_dict())
+        if stopped and episode + 1 < config.episodes:
+            raise Stopped(f"stopped after evolution {episode + 1} of {config.episodes}; its state is saved")
+    return agent
+
+
+def best_constant(
+    config: SteeringConfig, *, seed: int = 0, stop: SignalStop | None = None, report: Report | None = None
+) -> ConstantAction:
+    """The constant action that steers the training tasks best.
+
+    The configuration as given (all 0) and random ones; each round measures those that are left on one more evolution
+    of every training task, the same for all, and keeps the better half by the mean over all rounds. With 16 constants
+    and four tasks that is 120 evolutions: as many as the agents are trained on.
+
+    Raises:
+        Stopped: a signal came.
+    """
+    rng = keyed_numpy_generator(seed, "constant actions")
+    zero = (0.0,) * len(ACTIONS)
+    drawn = rng.choice(np.linspace(-1, 1, 2 * LEVELS - 1), (config.constants - 1, len(ACTIONS)))
+    returns: dict[tuple[float, ...], list[float]] = {zero: []} | {tuple(map(float, action)): [] for action in drawn}
+    left, number = list(returns), 0
+    while len(left) > 1:
+        for task in config.train:
+            env = config.environment(task)
+            for action in left:
+                total, _ = steer(ConstantAction(action), env, config.training_seed(seed, number))
+                returns[action].append(total)
+                if report is not None:
+                    report({"constant": action, "task": task, "return": total})
+                if stop is not None and stop.agreed():
+                    raise Stopped("stopped in the search for the best constant action, which begins anew")
+            number += 1
+        left = sorted(left, key=lambda action: -statistics.fmean(returns[action]))[: len(left) // 2]
+    return ConstantAction(left[0])
+
+
+def steer(agent: Steers, env: SteerEnv, seed: int) -> tuple[float, dict[str, Any]]:
+    """Steer one evolution to its end: the return, and the last step's info."""
+    observation, info = env.reset(seed=seed)
+    total, over = 0.0, False
+    while not over:
+        observation, reward, terminated, truncated, info = env.step(agent.act(observation))
+        total, over = total + reward, terminated or truncated
+    return total, info
+
+
+def judge(
+    agents: Mapping[str, Steers],
+    config: SteeringConfig,
+    *,
+    seed: int = 0,
+    stop: SignalStop | None = None,
+    report: Report | None = None,
+    done: Sequence[dict[str, Any]] = (),
+) -> list[dict[str, Any]]:
+    """Steer the test tasks with everyone, on the same seeds.
+
+    Args:
+        agents: name to what steers.
+        config: test tasks and seeds.
+        seed: keys the evolutions.
+        stop: a signal ends it.
+        report: is told of each row.
+        done: rows of an earlier call that was stopped; they are kept as they are.
+
+    Returns:
+        Rows with agent, task, number (of the seed), return, generations, best and episodes.
+
+    Raises:
+        Stopped: a signal came.
+    """
+    rows = list(done)
+    standing = {(row["agent"], row["task"], row["number"]) for row in rows}
+    for task in config.test:
+        env = config.environment(task)
+        for number in range(config.seeds):
+            for name, agent in agents.items():
+                if (name, task, number) in standing:
+                    continue
+                total, info = steer(agent, env, config.test_seed(seed, number))
+                facts = {"generations": info["generation"], "best": info["best"], "episodes": info["episodes"]}
+                rows.append({"agent": name, "task": task, "number": number, "return": total, **facts})
+                if report is not None:
+                    report(rows[-1])
+                if stop is not None and stop.agreed():
+                    raise Stopped("stopped while the agents were judged")
+    return rows
+
+
+def compare(rows: Sequence[Mapping[str, Any]], *, reference: str, seed: int = 0) -> list[dict[str, Any]]:
+    """Mean return of everyone, and how much it is above that of a reference, with 95% bootstrap intervals.
+
+    Differences are paired: of the same task and seed. Seeds are drawn anew within each task, and tasks count alike.
+
+    Args:
+        rows: as `judge` gives them.
+        reference: name of the agent to compare with.
+        seed: keys the resampling.
+
+    Returns:
+        A row an agent and task, and one an agent with task "all": mean, low, high; difference, difference_low and
+        difference_high (of the reference itself 0).
+
+    Raises:
+        ValueError: there is no such agent, or someone's rows are missing.
+    """
+    agents, tasks = (list(dict.fromkeys(row[name] for row in rows)) for name in ("agent", "task"))
+    found = {(row["agent"], row["task"], row["number"]): float(row["return"]) for row in rows}
+    if reference not in agents:
+        raise ValueError(f"compare: no rows of {reference!r}; there are {', '.join(map(repr, agents))}")
+    numbers = {task: sorted({row["number"] for row in rows if row["task"] == task}) for task in tasks}
+    missing = [(a, t, n) for a in agents for t in tasks for n in numbers[t] if (a, t, n) not in found]
+    if missing:
+        raise ValueError(f"compare: no row of {missing[0]}")
+    returns = {a: {t: np.array([found[a, t, n] for n in numbers[t]]) for t in tasks} for a in agents}
+    compared = []
+    for agent in agents:
+        for name, some in {**{task: [task] for task in tasks}, "all": tasks}.items():
+            own = [returns[agent][task] for task in some]
+            gaps = [returns[agent][task] - returns[reference][task] for task in some]
+            mean, low, high = _interval(own, seed)
+            gap, gap_low, gap_high = _interval(gaps, seed)
+            figures = {"mean": mean, "low": low, "high": high}
+            figures |= {"difference": gap, "difference_low": gap_low, "difference_high": gap_high}
+            compared.append({"agent": agent, "task": name, **figures})
+    return compared
+
+
+def _interval(groups: Sequence[np.ndarray], seed: int) -> tuple[float, float, float]:
+    """Mean of the groups' means, and the 2.5% and 97.5% quantiles of it when each group is drawn anew."""
+    rng = keyed_numpy_generator(seed, "bootstrap")
+    drawn_GR = [group[rng.integers(0, len(group), (RESAMPLES, len(group)))].mean(1) for group in groups]
+    low, high = np.quantile(np.mean(drawn_GR, axis=0), [0.025, 0.975])
+    return float(np.mean([group.mean() for group in groups])), float(low), float(high)
