@@ -263,12 +263,14 @@ def test_distances_are_none_between_equals_and_grow_with_what_differs() -> None:
 def test_species_cover_the_population_and_their_number_is_steered() -> None:
     genomes = evolution(120).ask()
     species, threshold, number = [], 0.8, 0
+    counts = []
     for _ in range(30):
         species, threshold = speciate(genomes, species, threshold, number, SpeciationConfig(species=6))
         assert sorted(i for one in species for i in one.members) == list(range(120))
         number = max([number, *(one.number + 1 for one in species)])
-    assert len({one.number for one in species}) == len(species)
-    assert 4 <= len(species) <= 9
+        assert len({one.number for one in species}) == len(species) <= 12
+        counts.append(len(species))
+    assert 4 <= np.mean(counts[-10:]) <= 9  # it swings around the wanted number
 
 
 def test_children_are_shared_by_rank_and_the_stagnant_have_none() -> None:

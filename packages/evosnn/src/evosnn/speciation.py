@@ -89,7 +89,7 @@ def speciate(
     """Put each genome into the first species whose representative is near, or found a new one.
 
     The representative of a species is a member of the generation before; the threshold moves towards the wanted number
-    of species.
+    of species, by a step of 15%, so that the number swings around the wanted one.
 
     Args:
         genomes: the generation, P >= 1.
