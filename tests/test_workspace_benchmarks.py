@@ -21,6 +21,7 @@ SCRIPTS = (
     "spikeformer_quality",
     "evosnn",
 )
+NOT_MEASURED = {"evosnn": {"steering"}}  # parts whose tables say so
 
 
 @pytest.mark.slow
@@ -31,4 +32,5 @@ def test_script_writes_its_figures(name: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     written = json.loads((tmp_path / f"{name}.json").read_text())
     published = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
-    assert written.keys() == published.keys()
+    assert written.keys() - published.keys() == NOT_MEASURED.get(name, set())
+    assert published.keys() <= written.keys()
