@@ -73,6 +73,8 @@ def samples(results: dict[str, Any]) -> str:
 
 def rates(results: dict[str, Any]) -> str:
     """Bits per character of short runs at several learning rates."""
+    if "rates" not in results:
+        return "Not measured yet: run the command below."
     found = {(row["model"], row["learning_rate"]): row["bits_per_character"] for row in results["rates"]["rows"]}
     names, tried = (list(dict.fromkeys(key[i] for key in found)) for i in range(2))
     rows = [[str(name), *(f"{found[name, rate]:.3f}" for rate in tried)] for name in names]
