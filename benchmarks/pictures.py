@@ -92,10 +92,10 @@ def language_curves(results: dict[str, Any]) -> None:
     """Bits per character of the spiking language model and its dense twin while they are trained."""
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
     for row in results["language"]["rows"]:
-        steps, bits = zip(*((point["step"], point["bits_per_character"]) for point in row["curve"]), strict=True)
-        axes.plot(steps, bits, marker="o", markersize=3, label=row["model"])
-    axes.set(xlabel="training steps of 4,096 bytes", ylabel="bits per character of text to choose by", xscale="log")
-    axes.grid(alpha=0.3, which="both")
+        curve = [(point["step"], point["bits_per_character"]) for point in row["curve"] if point["step"]]
+        axes.plot(*zip(*curve, strict=True), marker="o", markersize=3, label=row["model"])
+    axes.set(xlabel="training steps of 4,096 bytes", ylabel="bits per character of text to choose by")
+    axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(ASSETS / "language-curves.png", dpi=110)
 
