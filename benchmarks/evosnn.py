@@ -29,7 +29,6 @@ from evosnn import Evolution, Genome, Rule
 from evosnn.interface import Interface
 from evosnn.rollout import rollout
 from evosnn.steering import (
-    RandomActions,
     SteeringConfig,
     best_constant,
     compare,
@@ -37,6 +36,7 @@ from evosnn.steering import (
     new_agent,
     train_agent,
 )
+from evosnn.steering_baselines import RandomActions
 from evosnn.task_evaluator import suitable_config, suitable_interface
 from evosnn.tasks.registry import make_task
 

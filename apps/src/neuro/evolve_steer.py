@@ -20,8 +20,6 @@ from ddp_utils import (
 from evosnn.agent import Agent
 from evosnn.steering import (
     KINDS,
-    ConstantAction,
-    RandomActions,
     Steers,
     best_constant,
     compare,
@@ -29,6 +27,7 @@ from evosnn.steering import (
     new_agent,
     train_agent,
 )
+from evosnn.steering_baselines import ConstantAction, RandomActions
 
 from neuro.config import to_toml
 from neuro.evolve_plots import steering_comparison, steering_training

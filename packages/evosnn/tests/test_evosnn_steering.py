@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from evosnn.steering import (
-    ConstantAction,
-    RandomActions,
     SteeringConfig,
     best_constant,
     compare,
@@ -15,6 +13,7 @@ from evosnn.steering import (
     steer,
     train_agent,
 )
+from evosnn.steering_baselines import ConstantAction, RandomActions
 
 SMALL = SteeringConfig(
     train=("XOR",), test=("DelayedMatch",), population=4, generations=2, evaluations=1, episodes=4, constants=2, seeds=2

@@ -17,9 +17,8 @@ def test_equals_scipy(bits: int, dtype: torch.dtype) -> None:
     size = 1 << bits
     x = normal(3, size, seed=bits, dtype=dtype)
     expected = x.double() @ torch.from_numpy(scipy.linalg.hadamard(size)).double() / size**0.5
-    rounding = 50 * torch.finfo(dtype).eps + 2 * size**0.5 * torch.finfo(torch.float64).eps  # of transform and product
-        50 * torch.finfo(dtype).eps + 2 * size**0.5 * torch.finfo(torch.float64).eps
-    )  # the product's own is greater
+    # of the transform, and of the product, which adds `size` terms
+    rounding = 50 * torch.finfo(dtype).eps + 2 * size**0.5 * torch.finfo(torch.float64).eps
     torch.testing.assert_close(sd.fwht(x).double(), expected, rtol=0, atol=rounding)
 
 

@@ -13,10 +13,11 @@ from .genome import Genome
 from .interface import Interface
 from .life import Life, live
 from .muzero.planner import MuZero, MuZeroConfig
-from .network import Network, Recording
+from .network import Network
 from .network_state import NetworkState
 from .policy import Policy
 from .policy_gradient import PolicyGradient, PolicyGradientConfig
+from .recording import Recording
 from .reporters import MetricsReporter, TableReporter
 from .rollout import RolloutResult
 from .rule import Rule

@@ -12,18 +12,9 @@ from typing import Any
 import numpy as np
 from ddp_utils import Checkpoints, SignalStop, Stopped
 
+from evosnn import evolution_checkpoint as checkpoint
 from evosnn.champions import Champion, Champions
 from evosnn.evaluation import Evaluator, FitnessError, check_finite
-from evosnn.evolution_checkpoint import (
-    EvolutionStateError,
-    check_identity,
-    pack_champions,
-    pack_genomes,
-    pack_species,
-    unpack_champions,
-    unpack_genomes,
-    unpack_species,
-)
 from evosnn.evolution_config import EvolutionConfig
 from evosnn.evolution_result import EvolutionResult
 from evosnn.genome import Genome
@@ -32,11 +23,9 @@ from evosnn.measurement import Measurement
 from evosnn.population_statistics import population_statistics
 from evosnn.reporters import Reporter
 from evosnn.reproduction import first_generation, next_generation
-from evosnn.speciation import Species, speciate
+from evosnn.speciation import FIRST_THRESHOLD, Species, note_leaders, speciate
 from evosnn.task_evaluator import TaskEvaluator, suitable_config, suitable_interface
 from evosnn.tasks.task import Task
-
-FIRST_THRESHOLD = 0.8  # distance of species; moves from generation to generation
 
 
 class Evolution:
@@ -48,10 +37,9 @@ class Evolution:
         evolution = Evolution(task="CartPole-v1", population=512, seed=0)
         result = evolution.run(generations=50, target=475)
 
-    or, with a fitness of one's own,
+    or, with a fitness of one's own, again and again
 
-        while True:
-            evolution.tell([fitness(genome) for genome in evolution.ask()])
+        evolution.tell([fitness(genome) for genome in evolution.ask()])
 
     Args:
         task: name of a task, a `Task`, or an `Interface` that joins networks to one; networks are measured in closed
@@ -164,11 +152,7 @@ class Evolution:
             self._genomes, self._species, self._threshold, self._next_species, self.config.speciation
         )
         self._next_species = max([self._next_species, *(one.number + 1 for one in species)])
-        for one in species:
-            leader = max(one.members, key=lambda i: (fitness_P[i], -i))
-            one.representative = self._genomes[leader]
-            if fitness_P[leader] > one.best:
-                one.best, one.best_generation = float(fitness_P[leader]), self.generation
+        note_leaders(species, self._genomes, fitness_P, self.generation)
         self._species = species
 
     def measure(self) -> np.ndarray:
@@ -236,7 +220,7 @@ class Evolution:
             EvolutionStateError: the state in the folder is of another run.
             Stopped: a signal came, after the state was saved.
         """
-        needed = self._episodes_needed()
+        needed = self.population * self.config.evaluation.episodes
         if generations < 1 or save_every < 1 or (max_episodes is not None and max_episodes < needed):
             raise ValueError(
                 f"run: got generations={generations}, save_every={save_every}, max_episodes={max_episodes}; the first "
@@ -251,7 +235,7 @@ class Evolution:
         for reporter in reporters:
             reporter.start(self.generation)
         try:
-            while self._wanted(generations, target) and self.measurement.fits(self._episodes_needed()):
+            while self._wanted(generations, target) and self.measurement.fits(needed):
                 fitness_P = self.measure()
                 if target is not None and fitness_P.max() >= target:
                     fitness_P = self._claim(fitness_P, target)
@@ -269,10 +253,6 @@ class Evolution:
                 reporter.close()
         return self._result(target)
 
-    def _episodes_needed(self) -> int:
-        """Episodes without which a generation cannot be measured."""
-        return self.population * self.config.evaluation.episodes
-
     def _wanted(self, generations: int, target: float | None) -> bool:
         return self.generation < generations and not self.champions.holds(target)
 
@@ -286,8 +266,9 @@ class Evolution:
     def _result(self, target: float | None) -> EvolutionResult:
         """With the holder of the target, or the best of the champions on episodes that none was chosen by."""
         solved = self.champions.holds(target)
-        best = self.champions.holder if solved else None
-        best = best or self.measurement.best_of(self.champions.standing, self.generation, self.config.evaluation)
+        best = (self.champions.holder if solved else None) or self.measurement.best_of(
+            self.champions.standing, self.generation, self.config.evaluation
+        )
         return EvolutionResult(
             best.genome, best.score, best.episodes, solved, self.generation, self.episodes, list(self.history)
         )
@@ -300,13 +281,13 @@ class Evolution:
             "generation": self.generation,
             "episodes": self.episodes,
             "history": self.history,
-            "genomes": pack_genomes(self._genomes),
-            "species": pack_species(self._species),
+            "genomes": checkpoint.pack_genomes(self._genomes),
+            "species": checkpoint.pack_species(self._species),
             "threshold": self._threshold,
             "next_species": self._next_species,
             "best": float(self._best),
             "best_generation": self._best_generation,
-            "champions": pack_champions(self.champions),
+            "champions": checkpoint.pack_champions(self.champions),
         }
 
     def _identity(self) -> dict[str, Any]:
@@ -324,16 +305,16 @@ class Evolution:
         Raises:
             EvolutionStateError: it is not one, or of a run with another seed, population, task or configuration.
         """
-        check_identity(state, self._identity())
+        checkpoint.check_identity(state, self._identity())
         try:
             self.config = EvolutionConfig.from_dict(state["config"])
-            self._genomes = unpack_genomes(state["genomes"])
-            self._species = unpack_species(state["species"])
-            self.champions = unpack_champions(state["champions"])
+            self._genomes = checkpoint.unpack_genomes(state["genomes"])
+            self._species = checkpoint.unpack_species(state["species"])
+            self.champions = checkpoint.unpack_champions(state["champions"])
             self.generation, self.measurement.episodes = state["generation"], state["episodes"]
             self.history = [dict(record) for record in state["history"]]
             self._threshold, self._next_species = state["threshold"], state["next_species"]
             self._best, self._best_generation = state["best"], state["best_generation"]
         except (KeyError, TypeError, ValueError) as error:
-            raise EvolutionStateError(f"checkpoint: not the state of an evolution: {error}") from error
+            raise checkpoint.EvolutionStateError(f"checkpoint: not the state of an evolution: {error}") from error
         self._rate_P = np.full(self.population, np.nan)

@@ -6,7 +6,6 @@ Axes: P individuals, C afferents, N neurons, S = C + N sources, E edges, T steps
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -20,26 +19,10 @@ from evosnn.afferents import FIRST_PHASE, AfferentDrive
 from evosnn.kernels.plan import MODES, Drive
 from evosnn.network_parameters import COEFFICIENT, NetworkParameters, pack_genomes
 from evosnn.network_state import NetworkState
+from evosnn.recording import Recording
 
 if TYPE_CHECKING:
     from evosnn.genome import Genome
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What happened in each step.
-
-    Attributes:
-        spikes_TPN: spikes of the neurons, bool.
-        afferents_TPC: spikes of the afferents, bool.
-        membrane_TPN: membranes after the step.
-        weights_TPE: weights after the step.
-    """
-
-    spikes_TPN: Tensor
-    afferents_TPC: Tensor
-    membrane_TPN: Tensor
-    weights_TPE: Tensor
 
 
 class Network:

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from evosnn.interface import Interface
-from evosnn.network import Network, Recording
+from evosnn.network import Network
 from evosnn.network_state import NetworkState
+from evosnn.recording import Recording
 from evosnn.tasks.task import Discrete
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from evosnn.genome import Genome
 from evosnn.structure_mutation import edge_unit
 
 THRESHOLD_STEP = 1.15
+FIRST_THRESHOLD = 0.8  # distance of species; moves from generation to generation
 
 
 @dataclass
@@ -128,3 +129,19 @@ def speciate(
     elif len(species) < config.species:
         threshold /= THRESHOLD_STEP
     return species, float(np.clip(threshold, 1e-3, 1e3))
+
+
+def note_leaders(species: Sequence[Species], genomes: Sequence[Genome], fitness_P: np.ndarray, generation: int) -> None:
+    """Make the best member of each species its representative, and note whether it is better than ever.
+
+    Args:
+        species: what `speciate` gave; changed in place.
+        genomes: the generation, P genomes.
+        fitness_P: their fitness, (P,).
+        generation: its number.
+    """
+    for one in species:
+        leader = max(one.members, key=lambda i: (fitness_P[i], -i))
+        one.representative = genomes[leader]
+        if fitness_P[leader] > one.best:
+            one.best, one.best_generation = float(fitness_P[leader]), generation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +17,11 @@ from evosnn.envs.steer import ACTIONS, SteerEnv
 from evosnn.muzero.mcts import SearchConfig
 from evosnn.muzero.planner import MuZero, MuZeroConfig
 from evosnn.policy_gradient import PolicyGradient, PolicyGradientConfig
+from evosnn.steering_baselines import LEVELS, ConstantAction
 from evosnn.task_evaluator import suitable_config
 from evosnn.tasks.registry import make_task
 
 KINDS: dict[str, type[Agent]] = {"planner": MuZero, "policy gradient": PolicyGradient}
-LEVELS = 3  # of each entry of an action: less, as given, more
 RESAMPLES = 2000
 Report = Callable[[dict[str, Any]], None]
 
@@ -95,41 +94,6 @@ class SteeringConfig:
     def test_seed(self, seed: int, number: int) -> int:
         """Seed of an evolution to judge on."""
         return key_bits(seed, "steering test", number, n_bytes=4) >> 1
-
-
-@dataclass(frozen=True)
-class ConstantAction:
-    """The same action always.
-
-    Args:
-        action: one number in [-1, 1] an entry.
-    """
-
-    action: tuple[float, ...]
-
-    def act(self, observation: np.ndarray) -> np.ndarray:
-        """The action, whatever is seen."""
-        del observation
-        return np.array(self.action, np.float32)
-
-
-@dataclass(frozen=True)
-class RandomActions:
-    """Even draws of the actions that the agents have.
-
-    Draws are keyed by what is seen, so that they depend neither on the order of evolutions nor on a break.
-
-    Args:
-        seed: keys the draws.
-    """
-
-    seed: int
-
-    def act(self, observation: np.ndarray) -> np.ndarray:
-        """An action that has nothing to do with what is seen."""
-        seen = hashlib.blake2b(np.ascontiguousarray(observation, np.float32).tobytes(), digest_size=8).digest()
-        rng = keyed_numpy_generator(self.seed, "random steering", int.from_bytes(seen, "little"))
-        return rng.choice(np.linspace(-1, 1, LEVELS), len(ACTIONS)).astype(np.float32)
 
 
 def new_agent(kind: str, config: SteeringConfig, *, seed: int = 0) -> Agent:

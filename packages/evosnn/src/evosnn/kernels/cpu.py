@@ -11,8 +11,6 @@ as in `network_state` and `network_parameters`.
 from __future__ import annotations
 
 import math
-import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,16 +20,12 @@ from torch import Tensor
 from evosnn import network_parameters as parameter
 from evosnn import network_state as variable
 from evosnn.afferents import GOLDEN, MULTIPLIERS
+from evosnn.kernels import lanes
+from evosnn.kernels.arriving_spikes import HISTORY, afferent_bits, mark_arrivals
+from evosnn.kernels.numba_jit import jit
 from evosnn.kernels.plan import Drive
 from evosnn.network_parameters import COEFFICIENT, SLOW_STEPS, NetworkParameters
-from evosnn.network_state import LAST_STEP, NetworkState
-
-with warnings.catch_warnings():
-    # What numba says about its own dependencies must not fail a program that turns warnings into errors.
-    warnings.simplefilter("ignore")
-    import numba
-
-    from evosnn.kernels import lanes
+from evosnn.network_state import NetworkState
 
 # intrinsics: numba passes the first argument, which type checkers miss
 _of_lanes: Any = lanes
@@ -45,7 +39,6 @@ _A, _B, _GOLDEN = _U(MULTIPLIERS[0]), _U(MULTIPLIERS[1]), _U(GOLDEN)
 _S30, _S27, _S31, _S40 = _U(30), _U(27), _U(31), _U(40)
 _STEPS_WORTH_A_THREAD = 1 << 11
 _CHUNK = 16  # steps at once: spikes of a chunk are bits in a float32
-_HISTORY = LAST_STEP + 1
 
 _MEMBRANE, _CURRENT, _REFRACTORY = variable.MEMBRANE, variable.CURRENT, variable.REFRACTORY
 _ADAPTATION, _OFFSET = variable.ADAPTATION, variable.OFFSET
@@ -71,21 +64,6 @@ _NORMALISE, _W_MAX, _SOFTNESS = COEFFICIENT["normalise"], COEFFICIENT["w_max"], 
 _STDP_ON, _SLOW_ON = COEFFICIENT["stdp_on"], COEFFICIENT["slow_on"]
 
 
-def jit(function: Callable[..., Any]) -> Any:
-    """Compile without the interpreter lock, with a cache on disk where there is a folder for it."""
-    try:
-        return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
-    except RuntimeError:  # numba finds no writable folder for its cache
-        return numba.njit(nogil=True, error_model="numpy")(function)
-
-
-@jit
-def _draw(z):
-    z = (z ^ (z >> _S30)) * _A
-    z = (z ^ (z >> _S27)) * _B
-    return z ^ (z >> _S31)
-
-
 @jit
 def _slow_rules(p, n_neurons, incoming_PN, neuron_PKN, sign_PE, rule_PR, neuron_PFN, synapse_PGE):
     """Synaptic scaling, then normalisation, of the excitatory synapses of each neuron."""
@@ -108,92 +86,6 @@ def _slow_rules(p, n_neurons, incoming_PN, neuron_PKN, sign_PE, rule_PR, neuron_
                 for e in range(incoming_PN[p, i], incoming_PN[p, i + 1]):
                     if sign_PE[p, e] > zero:
                         synapse_PGE[p, _STRENGTH, e] = min(synapse_PGE[p, _STRENGTH, e] * factor, w_max)
-
-
-@jit
-def _accumulate(p, drive_PC, phase_PC, steps, zero, one, fired_L, bits_S):
-    """Spikes of afferents that accumulate their drive, eight at a time; see `_afferent_bits`."""
-    n_afferents = drive_PC.shape[1]
-    zeros, ones = spread(zero), spread(one)
-    begin = 0
-    while begin + LANES <= n_afferents:
-        drive, phase = load(drive_PC, (p, begin)), load(phase_PC, (p, begin))
-        drive = choose(at_least(drive, zeros), drive, zeros)
-        drive = choose(at_least(drive, ones), ones, drive)
-        bits, this_step = zeros, ones
-        for _ in range(steps):
-            phase = phase + drive
-            z = choose(at_least(phase, ones), ones, zeros)
-            phase = phase - z
-            bits = bits + z * this_step
-            this_step = this_step + this_step
-        store(phase_PC, (p, begin), phase)
-        store(fired_L, (0,), bits)
-        for lane in range(LANES):
-            bits_S[begin + lane] = np.int64(fired_L[lane])
-        begin += LANES
-    for c in range(begin, n_afferents):
-        drive, phase = min(max(drive_PC[p, c], zero), one), phase_PC[p, c]
-        bits = 0
-        for t in range(steps):
-            phase += drive
-            fired = phase >= one
-            phase -= one if fired else zero
-            bits |= np.int64(fired) << t
-        phase_PC[p, c] = phase
-        bits_S[c] = bits
-
-
-@jit
-def _afferent_bits(p, drive_PC, phase_PC, stream, mode, time, steps, zero, one, fired_L, bits_S):
-    """Spikes of all afferents in the steps of a chunk, the first step in the lowest bit."""
-    if mode == 0:
-        _accumulate(p, drive_PC, phase_PC, steps, zero, one, fired_L, bits_S)
-        return
-    n_afferents = drive_PC.shape[1]
-    for c in range(n_afferents):
-        bits = 0
-        drive = drive_PC[p, c]
-        if mode == 1:
-            for t in range(steps):
-                counter = _U((time + t) * n_afferents + c)
-                random = np.int64(_draw(stream + counter * _GOLDEN) >> _S40)
-                bits |= np.int64(random * 2.0**-24 < drive) << t
-        elif drive > zero:
-            bits = (1 << steps) - 1
-        bits_S[c] = bits
-
-
-@jit
-def _transposed(x):
-    """Eight bytes of a word, rows of a matrix of bits, turned into its columns (Warren, Hacker's Delight, 7-3)."""
-    t = (x ^ (x >> _U(7))) & _U(0x00AA00AA00AA00AA)
-    x = x ^ t ^ (t << _U(7))
-    t = (x ^ (x >> _U(14))) & _U(0x0000CCCC0000CCCC)
-    x = x ^ t ^ (t << _U(14))
-    t = (x ^ (x >> _U(28))) & _U(0x00000000F0F0F0F0)
-    return x ^ t ^ (t << _U(28))
-
-
-@jit
-def _mark_arrivals(p, n_edges, edge_PJE, history_PS, bits_S, steps, words_TW):
-    """Mark the edges that earlier spikes, and those of the afferents, reach in each step of a chunk."""
-    for t in range(steps):
-        for w in range(words_TW.shape[1]):
-            words_TW[t, w] = 0
-    for begin in range(0, n_edges, 8):
-        early, late = _U(0), _U(0)
-        for lane in range(8):  # of the lanes beyond the last edge nothing is taken
-            source, delay = edge_PJE[p, _SOURCE, begin + lane], edge_PJE[p, _DELAY, begin + lane]
-            arrivals = (history_PS[p, source] >> (_HISTORY - delay)) | (bits_S[source] << delay)
-            early |= _U(arrivals & 255) << _U(8 * lane)
-            late |= _U((arrivals >> 8) & 255) << _U(8 * lane)
-        early, late = _transposed(early), _transposed(late)
-        real, w, at = 255 >> max(0, begin + 8 - n_edges), begin >> 6, begin & 63
-        for t in range(min(steps, 8)):
-            words_TW[t, w] |= (np.int64(early >> _U(8 * t)) & real) << at
-        for t in range(8, steps):
-            words_TW[t, w] |= (np.int64(late >> _U(8 * (t - 8))) & real) << at
 
 
 @jit
@@ -239,8 +131,8 @@ def _run_rows(
         done, time = 0, time_P[p]
         while done < total_steps:
             steps = min(_CHUNK, total_steps - done)
-            _afferent_bits(p, drive_PC, phase_PC, _U(stream_P[p]), mode, time, steps, zero, one, fired_L, bits_S)
-            _mark_arrivals(p, n_edges, edge_PJE, history_PS, bits_S, steps, words_TW)
+            afferent_bits(p, drive_PC, phase_PC, _U(stream_P[p]), mode, time, steps, zero, one, fired_L, bits_S)
+            mark_arrivals(p, n_edges, edge_PJE, history_PS, bits_S, steps, words_TW)
             this_step = one
             for t in range(steps):
                 events = False
@@ -343,12 +235,12 @@ def _run_rows(
                 if slow_on and time % SLOW_STEPS == 0:
                     _slow_rules(p, n_neurons, incoming_PN, neuron_PKN, sign_PE, rule_PR, neuron_PFN, synapse_PGE)
             for c in range(n_afferents):
-                history_PS[p, c] = (history_PS[p, c] >> steps) | (bits_S[c] << (_HISTORY - steps))
+                history_PS[p, c] = (history_PS[p, c] >> steps) | (bits_S[c] << (HISTORY - steps))
             for i in range(n_neurons):
                 bits = np.int64(fired_N[i])
                 fired_N[i] = zero
                 s = n_afferents + i
-                history_PS[p, s] = (history_PS[p, s] >> steps) | (bits << (_HISTORY - steps))
+                history_PS[p, s] = (history_PS[p, s] >> steps) | (bits << (HISTORY - steps))
                 if bits:
                     first_PN[p, i] = min(first_PN[p, i], done + lowest_bit(bits))
                 while bits:
