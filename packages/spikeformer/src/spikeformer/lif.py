@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from spikeformer.surrogate import FastSigmoid, Surrogate
+from spikeformer.surrogate import SURROGATES, FastSigmoid, Surrogate
 
 Reset = Literal["subtract", "zero", "none"]
 _FLOATS = {
@@ -193,7 +193,7 @@ def _start(name: str, value: float | Tensor, channels: int | None) -> Tensor:
 def _check_settings(caller: str, reset: str, surrogate: Surrogate) -> None:
     if reset not in get_args(Reset):
         raise ValueError(f"{caller}: reset must be one of {', '.join(get_args(Reset))}, got {reset!r}")
-    if not isinstance(surrogate, Surrogate):
+    if not isinstance(surrogate, SURROGATES):
         raise TypeError(f"{caller}: surrogate must be FastSigmoid(...) or Arctan(...), got {surrogate!r}")
 
 

@@ -63,6 +63,7 @@ class Arctan:
 
 
 Surrogate = FastSigmoid | Arctan
+SURROGATES = (FastSigmoid, Arctan)  # for isinstance: torch 2.9 does not compile one with a union
 
 
 def _check_positive(kind: str, name: str, value: float) -> None:
