@@ -186,7 +186,10 @@ def test_files_of_another_kind(neuro, fitted, trained, tmp_path):
         neuro(*decode, "--codes", codes, "--model", model), "expected a sdquant.codec file, found binemb.matryoshka"
     )
     refused(neuro(*decode, "--codes", codes, "--model", trained), "not a run folder of `embed fit`")
-    refused(neuro(*decode, "--codes", trained / "codes.safetensors", "--model", fitted), "found binemb.codes")
+    refused(
+        neuro(*decode, "--codes", trained / "codes.safetensors", "--model", fitted),
+        "holds a codec of `embed fit`; this takes a run of `embed train`",
+    )
     refused(neuro(*decode, "--codes", "missing", "--model", fitted), "missing: no such file")
     refused(neuro(*decode, "--codes", codes, "--model", "missing"), "missing: no such file")
     refused(neuro("embed", "index", "--codes", codes, "--out", "i"), "found sdquant.codec_codes")

@@ -38,6 +38,7 @@ def test_models_of_sixteen_bits_run(make, dtype, attention):
         assert torch.equal(short.float()(x).logits, rounded(x).logits)
 
 
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # torch 2.9 of its own doing
 @pytest.mark.parametrize("make", MAKERS)
 def test_the_model_is_one_graph(make):
     torch.compiler.reset()
