@@ -96,7 +96,7 @@ def test_env(neuro):
         (["data", "info"], "folder"),
         (["evolve", "run", "--population", "1"], "--population"),
         (["evolve", "steer", "--agents", "dice"], "--agents"),
-        (["evolve", "replay"], "genome"),
+        (["evolve", "replay"], "GENOME"),
         (["embed", "train", "--limit", "many"], "--limit"),
         (["embed", "search", "--model", "run"], "--query"),
         (["embed", "search", "--query", "paris"], "--model"),
