@@ -151,7 +151,7 @@ def plasticity(save: Save, *, small: bool, tasks: list[str], before: Any) -> Non
     rows = []
     for seed in range(2 if small else SEEDS):
         for name, plastic in (("plastic", True), ("without", False)):
-            config = suitable_config(goal.task).adjusted(plastic=plastic)
+            config = suitable_config(goal.task).adjusted(plastic=plastic, evolve_rule=plastic)
             population, generations = (8, 2) if small else (goal.population, goal.generations)
             evolution = Evolution(goal.task, population=population, seed=seed, config=config)
             result = evolution.run(generations, goal.target)
@@ -172,7 +172,7 @@ def population_of(n: int, neurons: int, *, rule: Rule) -> tuple[list[Genome], In
     from evosnn.reproduction import first_generation
 
     config = suitable_config("Pendulum-v1")
-    config = replace(config, start=replace(config.start, neurons=neurons), rule=rule, plastic=True)
+    config = replace(config, start=replace(config.start, neurons=neurons), rule=rule)
     interface = suitable_interface("Pendulum-v1", plastic=True)
     genomes = first_generation(interface.n_afferents, interface.n_outputs, n, 0, config, interface.metadata())
     return genomes, interface

@@ -94,7 +94,7 @@ def finish(settings: EvolveRunSettings, plan: RunPlan, result: EvolutionResult, 
         "network": draw_genome(result.best, plots / "network.png"),
         "life": save_figure(plot_strip(life), plots / "life.png"),
     }
-    if settings.evolution.plastic:
+    if settings.evolution.learns:
         pictures["weights"] = save_figure(plot_weights(life), plots / "weights.png")
     summary = {
         "run": str(folder),

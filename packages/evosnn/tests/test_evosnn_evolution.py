@@ -18,10 +18,13 @@ from evosnn.evolution_checkpoint import EvolutionStateError, pack_genomes, unpac
 from evosnn.evolution_config import EvolutionConfig, SelectionConfig, SpeciationConfig
 from evosnn.genome import Genome
 from evosnn.initial_genome import initial_genome
+from evosnn.interface import Interface
 from evosnn.reporters import MetricsReporter, TableReporter
+from evosnn.rule import Rule
 from evosnn.selection import offspring_numbers, rank_score
 from evosnn.speciation import Species, distances, speciate
 from evosnn.structure_mutation import split_edge
+from evosnn.tasks.registry import make_task
 from rich.console import Console
 
 
@@ -184,8 +187,37 @@ def test_settings_are_adjusted_between_generations() -> None:
         run.adjust(tournament=1.5)
 
 
+def test_a_rule_that_is_given_is_learned_by() -> None:
+    rule = Rule.mstdpet(reward=0.3)
+    run = Evolution(task="TMaze", population=4, config=EvolutionConfig(rule=rule))
+    genome = run.ask()[0]
+    assert genome.rule == rule
+    policy = genome.policy()
+    born = policy.network.weights(policy.network.initial_state())
+    for _ in range(40):
+        policy(np.ones(make_task("TMaze").n_observations), reward=1.0)
+    assert (policy.network.weights(policy.state) != born).any()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [({"evolve_rule": True}, "a rule that learns"), ({"rule": Rule.pair(), "plastic": False}, "plastic=True")],
+)
+def test_a_rule_that_changes_nothing_does_not_evolve(wrong: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        EvolutionConfig(**{"evolve_rule": True, **wrong})
+
+
+@pytest.mark.parametrize("plastic", [True, False])
+def test_an_interface_and_settings_that_differ_in_whether_networks_learn_are_refused(plastic: bool) -> None:
+    interface = Interface.for_task("TMaze", plastic=plastic)
+    assert Evolution(interface, population=2).config.learns == plastic
+    with pytest.raises(ValueError, match=f"plastic={plastic}, the configuration plastic={not plastic}"):
+        Evolution(interface, population=2, config=EvolutionConfig(rule=Rule.mstdpet(), plastic=not plastic))
+
+
 def test_a_configuration_survives_plain_values() -> None:
-    config = EvolutionConfig().adjusted(weight_size=0.3, plastic=True)
+    config = EvolutionConfig().adjusted(weight_size=0.3, plastic=False)
     assert EvolutionConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     with pytest.raises(ValueError, match=r"'mutation\.weight_sise'; did you mean 'weight_size'"):
         EvolutionConfig.from_dict({"mutation": {"weight_sise": 1.0}})
@@ -260,17 +292,24 @@ def test_distances_are_none_between_equals_and_grow_with_what_differs() -> None:
     assert d[2] == pytest.approx(config.disjoint * 4 / grown.n_edges)
 
 
-def test_species_cover_the_population_and_their_number_is_steered() -> None:
+@pytest.mark.parametrize("wanted", [4, 6, 8])
+def test_species_cover_the_population_and_their_number_is_steered(wanted: int) -> None:
     genomes = evolution(120).ask()
     species, threshold, number = [], 0.8, 0
     counts = []
     for _ in range(30):
-        species, threshold = speciate(genomes, species, threshold, number, SpeciationConfig(species=6))
+        species, threshold = speciate(genomes, species, threshold, number, SpeciationConfig(species=wanted))
         assert sorted(i for one in species for i in one.members) == list(range(120))
         number = max([number, *(one.number + 1 for one in species)])
-        assert len({one.number for one in species}) == len(species) <= 12
+        assert len({one.number for one in species}) == len(species) <= 2 * wanted
         counts.append(len(species))
-    assert 4 <= np.mean(counts[-10:]) <= 9  # it swings around the wanted number
+    assert all(abs(count - wanted) <= 1 for count in counts[-15:])  # it comes to rest, and does not swing
+
+
+def test_the_number_of_species_is_near_the_wanted_one_while_a_population_evolves() -> None:
+    counts = np.array([record["species"] for record in evolution(120, species=6).run(60).history[15:]])
+    assert abs(counts.mean() - 6) < 1
+    assert ((3 <= counts) & (counts <= 10)).mean() > 0.9
 
 
 def test_children_are_shared_by_rank_and_the_stagnant_have_none() -> None:

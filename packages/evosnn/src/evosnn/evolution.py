@@ -24,7 +24,7 @@ from evosnn.population_statistics import population_statistics
 from evosnn.reporters import Reporter
 from evosnn.reproduction import first_generation, next_generation
 from evosnn.speciation import FIRST_THRESHOLD, Species, note_leaders, speciate
-from evosnn.task_evaluator import TaskEvaluator, suitable_config, suitable_interface
+from evosnn.task_evaluator import TaskEvaluator, joined
 from evosnn.tasks.task import Task
 
 
@@ -52,7 +52,8 @@ class Evolution:
 
     Raises:
         TypeError: the configuration or the seed is of another type.
-        ValueError: an argument is out of its range, or there is no such task.
+        ValueError: an argument is out of its range, there is no such task, or the configuration and the interface differ
+            in whether networks learn.
     """
 
     def __init__(
@@ -76,8 +77,7 @@ class Evolution:
         if config is not None and not isinstance(config, EvolutionConfig):
             raise TypeError(f"Evolution: config must be an EvolutionConfig or a mapping, got {config!r}")
         if task is not None:
-            config = config or suitable_config(task)
-            interface = task if isinstance(task, Interface) else suitable_interface(task, plastic=config.plastic)
+            interface, config = joined(task, config)
             evaluator = TaskEvaluator(interface, device=device)
         assert evaluator is not None
         self.measurement = Measurement(evaluator, seed)

@@ -222,14 +222,15 @@ class EvolutionConfig:
         speciation: who competes with whom.
         selection: who has children.
         evaluation: how fitness is measured.
-        rule: plasticity that generation 0 has.
-        plastic: networks learn during their life. False: weights stay as they are born.
-        evolve_rule: plasticity coefficients are inherited with mutations, and drawn around `rule` at the start.
+        rule: plasticity that generation 0 has; by default none.
+        plastic: networks learn during their life, by the rule. False: weights stay as they are born, whatever it says.
+        evolve_rule: plasticity coefficients are inherited with mutations, and drawn around `rule` at the start; those
+            that are 0 stay 0.
         dale: all edges of a neuron have the neuron's sign.
 
     Raises:
         TypeError: a value is of another type.
-        ValueError: a value is out of its range.
+        ValueError: a value is out of its range, or a rule is to evolve that changes nothing.
     """
 
     start: StartConfig = field(default_factory=StartConfig)
@@ -238,7 +239,7 @@ class EvolutionConfig:
     selection: SelectionConfig = field(default_factory=SelectionConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     rule: Rule = field(default_factory=Rule.off)
-    plastic: bool = False
+    plastic: bool = True
     evolve_rule: bool = False
     dale: bool = False
 
@@ -246,6 +247,14 @@ class EvolutionConfig:
         for name, kind in (SECTIONS | {"rule": Rule, "plastic": bool, "evolve_rule": bool, "dale": bool}).items():
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(f"EvolutionConfig: {name} must be a {kind.__name__}, got {getattr(self, name)!r}")
+        if self.evolve_rule and not self.learns:
+            lacks = "plastic=True" if self.rule.learns else "a rule that learns, such as Rule.mstdpet()"
+            raise ValueError(f"EvolutionConfig: evolve_rule=True needs {lacks}: nothing else would come of it")
+
+    @property
+    def learns(self) -> bool:
+        """Whether networks change while they live."""
+        return self.plastic and self.rule.learns
 
     def adjusted(self, **settings: Any) -> EvolutionConfig:
         """The configuration with other values in some settings, named without their section.

@@ -14,7 +14,7 @@ from evosnn.evolution_config import SpeciationConfig
 from evosnn.genome import Genome
 from evosnn.structure_mutation import edge_unit
 
-THRESHOLD_STEP = 1.15
+DAMPING = 0.1  # larger steps of the threshold make the number of species swing between far too few and far too many
 FIRST_THRESHOLD = 0.8  # distance of species; moves from generation to generation
 
 
@@ -89,8 +89,8 @@ def speciate(
 ) -> tuple[list[Species], float]:
     """Put each genome into the first species whose representative is near, or found a new one.
 
-    The representative of a species is a member of the generation before; the threshold moves towards the wanted number
-    of species, by a step of 15%, so that the number swings around the wanted one.
+    The representative of a species is a member of the generation before. The threshold moves towards the wanted number
+    of species, threshold <- threshold (number / wanted)^0.1, and rests where the number is the wanted one.
 
     Args:
         genomes: the generation, P >= 1.
@@ -124,10 +124,7 @@ def speciate(
     for i, home in enumerate(home_P):
         species[home].members.append(i)
     species = [s for s in species if s.members]
-    if len(species) > config.species:
-        threshold *= THRESHOLD_STEP
-    elif len(species) < config.species:
-        threshold /= THRESHOLD_STEP
+    threshold *= (len(species) / config.species) ** DAMPING
     return species, float(np.clip(threshold, 1e-3, 1e3))
 
 

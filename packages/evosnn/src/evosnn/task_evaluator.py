@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,13 +49,39 @@ def suitable_config(task: str | Mapping[str, Any] | Task | Interface) -> Evoluti
     """Settings that suit a task.
 
     Where the reward must be learned from within an episode, networks have reward-modulated STDP with an eligibility
-    trace (Florian 2007) whose coefficients evolve, and everyone lives two episodes; elsewhere plasticity is off.
+    trace (Florian 2007) whose coefficients evolve, and everyone lives two episodes; elsewhere nothing is learned.
     """
     made = task.task if isinstance(task, Interface) else make_task(task)
     if made.name not in LEARNED_WITHIN_A_LIFE:
         return EvolutionConfig()
     rule = Rule.mstdpet(reward=0.3, w_max=4.0, softness=0.1)
-    return EvolutionConfig(rule=rule, plastic=True, evolve_rule=True, evaluation=EvaluationConfig(episodes=2))
+    return EvolutionConfig(rule=rule, evolve_rule=True, evaluation=EvaluationConfig(episodes=2))
+
+
+def joined(
+    task: str | Task | Interface, config: EvolutionConfig | None = None
+) -> tuple[Interface, EvolutionConfig]:
+    """What an evolution on a task needs, from what is given of it.
+
+    Args:
+        task: the name of a task, a task, or an interface.
+        config: settings; those that suit the task if None.
+
+    Raises:
+        ValueError: there is no such task, or the interface and the settings differ in whether networks learn.
+    """
+    if not isinstance(task, Interface):
+        config = config or suitable_config(task)
+        return suitable_interface(task, plastic=config.plastic), config
+    if config is None:
+        config = suitable_config(task)
+        return task, replace(config, plastic=task.plastic, evolve_rule=config.evolve_rule and task.plastic)
+    if config.rule.learns and task.plastic != config.plastic:
+        raise ValueError(
+            f"Evolution: the interface has plastic={task.plastic}, the configuration plastic={config.plastic}, and its "
+            "rule learns; give both the same"
+        )
+    return task, config
 
 
 def suitable_interface(task: str | Mapping[str, Any] | Task, *, plastic: bool) -> Interface:
