@@ -309,7 +309,7 @@ def test_species_cover_the_population_and_their_number_is_steered(wanted: int) -
 def test_the_number_of_species_is_near_the_wanted_one_while_a_population_evolves() -> None:
     counts = np.array([record["species"] for record in evolution(120, species=6).run(60).history[15:]])
     assert abs(counts.mean() - 6) < 1
-    assert ((3 <= counts) & (counts <= 10)).mean() > 0.9
+    assert ((counts >= 3) & (counts <= 10)).mean() > 0.9
 
 
 def test_children_are_shared_by_rank_and_the_stagnant_have_none() -> None:

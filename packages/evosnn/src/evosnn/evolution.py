@@ -52,8 +52,8 @@ class Evolution:
 
     Raises:
         TypeError: the configuration or the seed is of another type.
-        ValueError: an argument is out of its range, there is no such task, or the configuration and the interface differ
-            in whether networks learn.
+        ValueError: an argument is out of its range, there is no such task, or the configuration and the interface
+            differ in whether networks learn.
     """
 
     def __init__(
