@@ -14,6 +14,7 @@ import numpy as np
 from evosnn.evolution_config import EvolutionConfig, StartConfig
 from evosnn.genome import Genome
 from evosnn.innovation import edge_number
+from evosnn.lif import membrane_per_current
 from evosnn.opponents import opponent_edges, opponent_offset
 from evosnn.rule import Rule
 
@@ -38,12 +39,8 @@ def unit_weight(tau_m_N: np.ndarray, tau_s_N: np.ndarray, threshold_N: np.ndarra
         float64 (N,).
     """
     tau_m_N, tau_s_N = np.asarray(tau_m_N, np.float64), np.asarray(tau_s_N, np.float64)
-    near = np.abs(tau_m_N - tau_s_N) < 1e-6 * tau_m_N
-    safe_N = np.where(near, 2 * tau_m_N, tau_s_N)
-    decay_m_N, decay_s_N = np.exp(-1 / tau_m_N), np.exp(-1 / tau_s_N)
-    apart_N = safe_N / (tau_m_N - safe_N) * (decay_m_N - np.exp(-1 / safe_N))
-    current_N = np.where(near, decay_m_N / tau_m_N, apart_N)
-    return threshold_N * (1 - decay_m_N) * (1 - decay_s_N) / current_N
+    p21_N = membrane_per_current(tau_m_N, tau_s_N, 1.0, np)
+    return threshold_N * np.expm1(-1 / tau_m_N) * np.expm1(-1 / tau_s_N) / p21_N
 
 
 def initial_genome(

@@ -7,7 +7,8 @@ Axes: P individuals, N neurons.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,9 +49,22 @@ def exact_propagators(tau_m: Tensor, tau_s: Tensor, step_ms: float) -> Propagato
     """
     tau_m, tau_s = tau_m.double(), tau_s.double()
     p22, p11 = torch.exp(-step_ms / tau_m), torch.exp(-step_ms / tau_s)
+    p21 = membrane_per_current(tau_m, tau_s, step_ms, torch)
+    return Propagators(p22, p21, -torch.expm1(-step_ms / tau_m), p11)
+
+
+def membrane_per_current(tau_m: Any, tau_s: Any, step_ms: float, xp: ModuleType) -> Any:
+    """What a unit of synaptic current adds to the membrane in one step, p21 of `exact_propagators`.
+
+    Args:
+        tau_m: membrane time constants in ms, > 0, float64, any shape.
+        tau_s: synaptic time constants in ms, > 0, same shape.
+        step_ms: h, > 0.
+        xp: numpy or torch, whichever they are of.
+    """
     x = step_ms * (1 / tau_s - 1 / tau_m)
-    mean = torch.where(x == 0, 1.0, -torch.expm1(-x) / torch.where(x == 0, 1.0, x))
-    return Propagators(p22, step_ms / tau_m * p22 * mean, -torch.expm1(-step_ms / tau_m), p11)
+    mean = xp.where(x == 0, 1.0, -xp.expm1(-x) / xp.where(x == 0, 1.0, x))
+    return step_ms / tau_m * xp.exp(-step_ms / tau_m) * mean
 
 
 def lif_step(
