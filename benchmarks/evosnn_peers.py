@@ -9,7 +9,6 @@ Shapes: P individuals, K episodes, B = P K rows, O observation values.
 from __future__ import annotations
 
 import logging
-import math
 import random
 import tempfile
 import time
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from evosnn.champions import KEPT, Champion
 from evosnn.evaluation import Evaluation
 from evosnn.evolution_config import EvaluationConfig, EvolutionConfig
 from evosnn.measurement import Measurement
@@ -29,6 +29,7 @@ from evosnn.tasks.registry import make_task
 from evosnn.tasks.task import Task
 
 MEMORY = ("HiddenCartPole", "TMaze")  # where a network without recurrence cannot do it
+JUDGES = range(2**40, 2**40 + 100)  # seeds of episodes that only judge: no search has met them
 Act = Callable[[np.ndarray, np.ndarray], np.ndarray]  # observations (B, O) and who goes on (B,) to actions (B,)
 
 
@@ -55,8 +56,15 @@ class Search:
         self.measurement, self.target, self.generations = Measurement(evaluator, seed), target, generations
         self.measurement.max_episodes = episodes
         self.settings = settings or EvaluationConfig()
-        self.generation, self.score, self.solved, self.used_up = 0, -math.inf, False, False
+        self.generation, self.used_up = 0, False
+        self.standing: list[Champion] = []
+        self.holder: Champion | None = None
         self.start = time.perf_counter()
+
+    @property
+    def solved(self) -> bool:
+        """A policy has held the target."""
+        return self.holder is not None
 
     @property
     def over(self) -> bool:
@@ -70,24 +78,28 @@ class Search:
             return None
         fitness_P, _ = self.measurement.fitness(policies, self.generation, self.settings)
         if fitness_P.max() >= self.target:
-            holder, fitness_P = self.measurement.claim(policies, fitness_P, self.target, self.generation, self.settings)
-            if holder is not None:
-                self.solved, self.score = True, holder.score
+            self.holder, fitness_P = self.measurement.claim(
+                policies, fitness_P, self.target, self.generation, self.settings
+            )
+        best = int(fitness_P.argmax())
+        others = [one for one in self.standing if one.genome is not policies[best]]
+        others.append(Champion(policies[best], float(fitness_P[best]), self.generation))
+        self.standing = sorted(others, key=lambda one: -one.score)[:KEPT]
         self.generation += 1
-        if not self.solved:
-            self.score = max(self.score, float(fitness_P.max()))
         return fitness_P
 
     def row(self, method: str) -> dict[str, Any]:
-        """What came of it."""
-        return {
+        """What came of it: the holder of the target, or the best of the best, and what it scores in other episodes."""
+        best = self.holder or self.measurement.best_of(self.standing, self.generation, self.settings)
+        found = {
             "method": method,
             "solved": self.solved,
-            "score": self.score,
+            "score": best.score,
             "generations": self.generation,
             "episodes": self.measurement.episodes,
             "seconds": time.perf_counter() - self.start,
         }
+        return found | {"again": float(self.measurement.evaluator([best.genome], JUDGES).score_PK.mean())}
 
 
 def random_search(
