@@ -101,6 +101,7 @@ def test_settings_suit_the_task(neuro, tmp_path):
         (["run", "--set", "evolution.mutation.weight_sise=1"], "did you mean evolution.mutation.weight_size"),
         (["run", "--set", "evolution.mutation.weight_rate=2"], "weight_rate must lie in [0, 1]"),
         (["run", "--max-episodes", "3"], "max_episodes"),
+        (["run", "--target", "nan"], "target must be a finite number"),
         (["steer", "--set", 'steering.test=["XOR"]'], "none in both"),
         (["steer", "--set", "steering.constants=3"], "power of two"),
         (["steer", "--set", 'steering.train=["Nowhere-v0"]'], "Nowhere-v0"),
@@ -114,6 +115,7 @@ def test_bad_input_is_one_line(neuro, tmp_path, arguments, said):
     (tmp_path / "empty").mkdir()
     (tmp_path / "text").write_text("no genome")
     refused(neuro("evolve", *arguments), said)
+    assert {path.name for path in tmp_path.iterdir()} == {"empty", "text"}  # no run folder
 
 
 def test_mp4_needs_ffmpeg(neuro, evolved, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -38,6 +39,8 @@ class EvolveRunSettings:
             raise ValueError(
                 f"expected population >= 2 and generations >= 1, got {self.population} and {self.generations}"
             )
+        if self.target is not None and not math.isfinite(self.target):
+            raise ValueError(f"target must be a finite number, got {self.target}")
         needed = self.population * self.evolution.evaluation.episodes
         if self.max_episodes and self.max_episodes < needed:
             raise ValueError(

@@ -19,7 +19,7 @@ from evosnn.evolution_config import EvolutionConfig, SelectionConfig, Speciation
 from evosnn.genome import Genome
 from evosnn.initial_genome import initial_genome
 from evosnn.interface import Interface
-from evosnn.reporters import MetricsReporter, TableReporter
+from evosnn.reporters import COLUMNS, MetricsReporter, TableReporter
 from evosnn.rule import Rule
 from evosnn.selection import offspring_numbers, rank_score
 from evosnn.speciation import Species, distances, speciate
@@ -270,14 +270,17 @@ def test_packed_genomes_are_the_same_genomes() -> None:
 
 
 def test_reporters_hear_of_every_generation(tmp_path: Path) -> None:
-    console = Console(file=(tmp_path / "table").open("w"), width=200)
+    console = Console(file=(tmp_path / "table").open("w"))  # as in a pipe: 80 columns
     reporters = [TableReporter(console), MetricsReporter(tmp_path, tensorboard=True)]
     result = evolution().run(3, reporters=reporters)
     console.file.close()
     lines = read_metrics(tmp_path)
     assert [line["step"] for line in lines] == [1, 2, 3]
     assert [line["best"] for line in lines] == [record["best"] for record in result.history]
-    assert len((tmp_path / "table").read_text().splitlines()) == 4
+    table = (tmp_path / "table").read_text().splitlines()
+    assert len(table) == 4
+    assert table[0].split() == list(COLUMNS)
+    assert table[3].split()[-1] == str(result.history[-1]["episodes"])
     assert list((tmp_path / "tensorboard").iterdir())
 
 

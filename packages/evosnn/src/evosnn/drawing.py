@@ -54,7 +54,7 @@ def plot_network(genome: Genome, weight_E: NDArray[np.float32] | None = None) ->
         raise ValueError(f"plot_network: expected {len(genome.weight)} weights, got shape {weight_E.shape}")
     n_hidden = genome.n_neurons - genome.n_outputs
     height = max(2.6, 0.34 * max(genome.n_afferents, n_hidden, genome.n_outputs))
-    figure, (axis,) = _figure(1, size=(6.4, min(height, 12.0)))
+    figure, (axis,) = new_figure(1, size=(6.4, min(height, 12.0)))
     place = _places(genome)
     strongest = max(float(np.abs(weight_E[genome.enabled]).max(initial=0)), 1e-9)
     order = np.argsort(np.abs(weight_E))  # the strong ones on top
@@ -107,7 +107,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
 
 def plot_raster(life: Life) -> Figure:
     """Spikes of afferents and neurons over an episode, with actions and rewards below."""
-    figure, (raster, below) = _figure(2, size=(8.0, 4.6), stacked=(4, 1))
+    figure, (raster, below) = new_figure(2, size=(8.0, 4.6), stacked=(4, 1))
     draw_raster(raster, life)
     time_T = np.arange(len(life)) * life.action_ms
     for column_T in life.action_TD.T:
@@ -155,7 +155,7 @@ def plot_weights(life: Life) -> Figure:
     weights_TE = life.weights_TE[:, enabled]
     moved_E = np.ptp(np.concatenate([life.genome.weight[None, enabled], weights_TE]), axis=0)
     shown = np.argsort(-moved_E)[:_CURVES]
-    figure, (axis,) = _figure(1, size=(8.0, 3.4))
+    figure, (axis,) = new_figure(1, size=(8.0, 3.4))
     time_T = (np.arange(len(life) + 1)) * life.action_ms
     names = source_names(life.genome)
     for rank, edge in enumerate(shown):
@@ -187,7 +187,7 @@ def plot_history(history: Sequence[Mapping[str, float]], target: float | None = 
         raise ValueError("plot_history: the history holds no generation")
     from matplotlib.ticker import MaxNLocator
 
-    figure, (fitness, size) = _figure(2, size=(8.0, 4.6), stacked=(2, 1))
+    figure, (fitness, size) = new_figure(2, size=(8.0, 4.6), stacked=(2, 1))
     when = [record["generation"] for record in history]
 
     def values(name: str) -> list[float]:
@@ -249,9 +249,16 @@ def _draw_edge(
     )
 
 
-def _figure(
+def new_figure(
     panels: int, *, size: tuple[float, float], stacked: tuple[float, ...] | None = None
 ) -> tuple[Figure, list[Axes]]:
+    """A figure that needs no display, and its axes.
+
+    Args:
+        panels: axes, one below the other.
+        size: width and height in inches.
+        stacked: heights of the panels, which then share what is below; None for panels of their own.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

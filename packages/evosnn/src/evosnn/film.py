@@ -14,7 +14,7 @@ import numpy as np
 from ddp_utils import atomic_file
 from numpy.typing import NDArray
 
-from evosnn.drawing import BLUE, GREY, RED, _figure, draw_raster, plot_raster, save_figure
+from evosnn.drawing import BLUE, GREY, RED, draw_raster, new_figure, plot_raster, save_figure
 from evosnn.life import Life
 
 FORMATS = (".png", ".gif", ".mp4")
@@ -75,7 +75,7 @@ def task_picture(life: Life, t: int) -> Picture:
     """The task before action t: its own picture, or its observation as bars with the action where it has none."""
     if life.frames:
         return life.frames[t]
-    figure, (axis,) = _figure(1, size=(2.4, 1.8))
+    figure, (axis,) = new_figure(1, size=(2.4, 1.8))
     observation_O = life.observation_TO[t]
     low, high = life.observation_TO.min(), life.observation_TO.max()
     axis.bar(np.arange(len(observation_O)), observation_O, color=[BLUE if x >= 0 else RED for x in observation_O])
@@ -88,7 +88,7 @@ def task_picture(life: Life, t: int) -> Picture:
 
 def moving_pictures(life: Life, every: int = 1) -> Iterator[Picture]:
     """The task on the left, the spikes of the episode on the right with a line at the present."""
-    figure, (axis,) = _figure(1, size=(4.2, 2.4))
+    figure, (axis,) = new_figure(1, size=(4.2, 2.4))
     draw_raster(axis, life)
     axis.set_xlabel("time (ms)")
     raster = _pixels(figure)

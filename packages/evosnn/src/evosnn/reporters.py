@@ -12,16 +12,16 @@ from rich.table import Table
 
 ROWS_BETWEEN_HEADS = 20
 COLUMNS = {
-    "generation": "d",
-    "best": ".2f",
-    "median": ".2f",
-    "species": ".0f",
-    "neurons": ".1f",
-    "edges": ".1f",
-    "rate": ".1f",
-    "diversity": ".2f",
-    "episodes": "d",
-}
+    "generation": (10, "d"),
+    "best": (8, ".2f"),
+    "median": (8, ".2f"),
+    "species": (7, ".0f"),
+    "neurons": (7, ".1f"),
+    "edges": (6, ".1f"),
+    "rate": (6, ".1f"),
+    "diversity": (9, ".2f"),
+    "episodes": (9, "d"),
+}  # name to width and format; all together fit into the 80 columns of a pipe
 
 
 class Reporter(Protocol):
@@ -61,10 +61,10 @@ class TableReporter:
         """See `Reporter`."""
         if not is_main():
             return
-        table = Table(box=None, show_header=self._rows % ROWS_BETWEEN_HEADS == 0, padding=(0, 1))
-        for name in COLUMNS:
-            table.add_column(name, justify="right", width=max(10, len(name)))
-        table.add_row(*(format(record[name], form) for name, form in COLUMNS.items()))
+        table = Table(box=None, show_header=self._rows % ROWS_BETWEEN_HEADS == 0, padding=(0, 1, 0, 0), pad_edge=False)
+        for name, (width, _) in COLUMNS.items():
+            table.add_column(name, justify="right", min_width=width, no_wrap=True)
+        table.add_row(*(format(record[name], form) for name, (_, form) in COLUMNS.items()))
         self.console.print(table)
         self._rows += 1
 

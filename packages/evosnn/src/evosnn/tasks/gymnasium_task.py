@@ -57,7 +57,8 @@ class GymnasiumTask(Task):
     """A registered Gymnasium environment whose rows run through `gymnasium.make_vec`.
 
     The episodes live in the environments, not in the state: one batch at a time, on the CPU, and steps are taken in
-    order. Environments begin a new episode after one ended; its rows stay over here, and nothing of it is given.
+    order. An environment whose episode has ended begins another one, of which nothing is given: its row stays over. So
+    ended rows are not dropped from a rollout, and all run until the last one has ended.
 
     Args:
         env_id: a registered id, such as "LunarLander-v3".
