@@ -1,7 +1,8 @@
 """Other ways to find a policy, measured by the same protocol as ours: random search, neat-python, evotorch.
 
-Every search measures a generation on one episode, its best again on more, and lets who reaches the target prove it on
-100 unseen episodes; all episodes are counted. Tasks are ours, which are Gymnasium's step for step.
+Every search measures a generation on as many episodes as evosnn does on that task, its best again on more, and lets who
+reaches the target prove it on 100 unseen episodes; all episodes are counted. Tasks are ours, which are Gymnasium's step
+for step.
 
 Shapes: P individuals, K episodes, B = P K rows, O observation values.
 """
@@ -51,11 +52,11 @@ class Search:
         target: float,
         generations: int,
         episodes: int | None,
-        settings: EvaluationConfig | None = None,
+        settings: EvaluationConfig,
     ) -> None:
         self.measurement, self.target, self.generations = Measurement(evaluator, seed), target, generations
         self.measurement.max_episodes = episodes
-        self.settings = settings or EvaluationConfig()
+        self.settings = settings
         self.generation, self.used_up = 0, False
         self.standing: list[Champion] = []
         self.holder: Champion | None = None
@@ -280,7 +281,7 @@ def neat_python(
     def evaluator(genomes: Sequence[Any], seeds: Sequence[int]) -> Evaluation:
         return play(made, neat_actor(neat, genomes, config, kind), len(genomes), seeds)
 
-    search = Search(evaluator, seed, target, generations, episodes)
+    search = Search(evaluator, seed, target, generations, episodes, suitable_config(task).evaluation)
     random.seed(seed)  # neat-python draws from the global generator
     run = neat.Population(config, seed=seed)
 
@@ -330,7 +331,7 @@ def evo_torch(
     def evaluator(vectors: Sequence[np.ndarray], seeds: Sequence[int]) -> Evaluation:
         return play(made, make(np.stack(vectors)), len(vectors), seeds)
 
-    search = Search(evaluator, seed, target, generations, episodes)
+    search = Search(evaluator, seed, target, generations, episodes, suitable_config(task).evaluation)
 
     class Scores(Problem):
         def __init__(self) -> None:

@@ -172,6 +172,25 @@ def test_two_processes(neuro, neuro_process, tmp_path):
     assert genomes[0] == genomes[1]
 
 
+def test_connectivity_evolves_probabilities(neuro, tmp_path):
+    """A run goes on where it stopped, and gives the library's network; its networks have one strength of weights."""
+    options = ("--method", "connectivity", "--task", "CartPole-v1", "--population", 16, "--target", 501, "--quiet")
+    options = (*options, "--set", "connectivity.neurons=6", "--device", "cpu", "--json")
+    ended = neuro("evolve", "run", *options, "--generations", 2, "--out", "run")
+    assert ended.code == 0, ended.err
+    ended = neuro("evolve", "run", *options, "--generations", 4, "--out", "run", "--resume", "auto")
+    assert ended.code == 0, ended.err
+    search = evosnn.ConnectivityEvolution("CartPole-v1", population=16, config=evosnn.ConnectivityConfig(neurons=6))
+    genome = evosnn.Genome.load(tmp_path / "run" / "best.genome")
+    assert genome == search.run(4, 501).best
+    assert genome.n_neurons == 6
+    assert len(set(abs(genome.weight).tolist())) == 1
+    assert [line["step"] for line in read_metrics(tmp_path / "run")] == [1, 2, 3, 4]
+    refused(neuro("evolve", "run", *options, "--population", 15), "must be even")
+    refused(neuro("evolve", "run", *options, "--set", "connectivity.neurons=1", "--out", "no"), "needs 2")
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
+
+
 def test_steer(neuro, tmp_path):
     """Everyone is judged on the same evolutions; a run that was judged in part goes on."""
     ended = neuro("evolve", "steer", *STEER, "--out", "run", "--json", "--quiet")

@@ -36,6 +36,10 @@ def run(
     max_episodes: Annotated[
         int | None, typer.Option(help="Episodes that may be lived in all; 0 for no limit.", min=0)
     ] = None,
+    method: Annotated[
+        Literal["evolution", "connectivity"] | None,
+        typer.Option(help="Evolve genomes, or the probabilities of their connections."),
+    ] = None,
     config: ConfigFile = None,
     settings: Settings = None,
     device: Device = None,
@@ -64,6 +68,7 @@ def run(
         "generations": generations,
         "target": target,
         "max_episodes": max_episodes,
+        "method": method,
         "seed": seed,
         "device": device,
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ddp_utils import Checkpoints, SignalStop, Stopped, process_group, run_on_main, setup_logging
-from evosnn import Evolution, EvolutionResult
+from evosnn import ConnectivityEvolution, Evolution, EvolutionResult
 from evosnn.drawing import draw_genome, plot_history, plot_weights, save_figure
 from evosnn.film import plot_strip
 from evosnn.life import live
@@ -31,17 +31,19 @@ def run(
         setup_logging(quiet=quiet)
         plan = run_on_main(lambda: plan_run("evolve-run", settings, out=out, resume=resume))
         target = settings.target if settings.target is not None else _target_of(settings.task)
+        search = _search(settings, str(world.device))
         with running(plan, settings):
             log.info("evolving on %s to %s; run folder %s", settings.task, _said(target), plan.folder)
-            evolution = Evolution(
-                task=settings.task,
-                population=settings.population,
-                seed=settings.seed,
-                config=settings.evolution,
-                device=str(world.device),
-            )
-            result = _generations(evolution, settings, plan, target, quiet=quiet, tensorboard=tensorboard)
+            result = _generations(search, settings, plan, target, quiet=quiet, tensorboard=tensorboard)
             return finish(settings, plan, result, target) if world.is_main else None
+
+
+def _search(settings: EvolveRunSettings, device: str) -> Evolution | ConnectivityEvolution:
+    """What searches, by the method."""
+    common: dict[str, Any] = {"population": settings.population, "seed": settings.seed, "device": device}
+    if settings.method == "connectivity":
+        return ConnectivityEvolution(settings.task, config=settings.connectivity, **common)
+    return Evolution(settings.task, config=settings.evolution, **common)
 
 
 def _target_of(task: str) -> float | None:
@@ -55,7 +57,7 @@ def _said(target: float | None) -> str:
 
 
 def _generations(
-    evolution: Evolution,
+    search: Evolution | ConnectivityEvolution,
     settings: EvolveRunSettings,
     plan: RunPlan,
     target: float | None,
@@ -71,7 +73,7 @@ def _generations(
     reporters = [MetricsReporter(plan.folder, tensorboard=tensorboard)]
     with SignalStop() as stop:
         try:
-            return evolution.run(
+            return search.run(
                 settings.generations,
                 target,
                 max_episodes=settings.max_episodes or None,
@@ -94,7 +96,7 @@ def finish(settings: EvolveRunSettings, plan: RunPlan, result: EvolutionResult, 
         "network": draw_genome(result.best, plots / "network.png"),
         "life": save_figure(plot_strip(life), plots / "life.png"),
     }
-    if settings.evolution.learns:
+    if settings.method == "evolution" and settings.evolution.learns:
         pictures["weights"] = save_figure(plot_weights(life), plots / "weights.png")
     summary = {
         "run": str(folder),

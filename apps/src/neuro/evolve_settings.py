@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from evosnn import EvolutionConfig
+from evosnn import ConnectivityConfig, EvolutionConfig
 from evosnn.steering import SteeringConfig
 
 
@@ -20,7 +20,9 @@ class EvolveRunSettings:
         generations: at most so many, >= 1.
         target: score to reach; the task's own where none is given.
         max_episodes: episodes that may be lived in all; 0 for no limit.
-        evolution: all else; what suits the task by default.
+        method: "evolution" of genomes, or of the probabilities of their connections ("connectivity").
+        evolution: all else of the first; what suits the task by default.
+        connectivity: all else of the second, whose population is even.
         seed: keys everything that is drawn.
         device: where networks and episodes live.
     """
@@ -30,7 +32,9 @@ class EvolveRunSettings:
     generations: int = 50
     target: float | None = None
     max_episodes: int = 0
+    method: Literal["evolution", "connectivity"] = "evolution"
     evolution: EvolutionConfig = field(default_factory=EvolutionConfig)
+    connectivity: ConnectivityConfig = field(default_factory=ConnectivityConfig)
     seed: int = 0
     device: str = "cpu"
 
@@ -41,7 +45,10 @@ class EvolveRunSettings:
             )
         if self.target is not None and not math.isfinite(self.target):
             raise ValueError(f"target must be a finite number, got {self.target}")
-        needed = self.population * self.evolution.evaluation.episodes
+        if self.method == "connectivity" and self.population % 2:
+            raise ValueError(f"method connectivity samples in pairs: population must be even, got {self.population}")
+        evolving = self.method == "evolution"
+        needed = self.population * (self.evolution.evaluation.episodes if evolving else self.connectivity.episodes)
         if self.max_episodes and self.max_episodes < needed:
             raise ValueError(
                 f"max_episodes must be 0 or at least the episodes of a generation, {needed}, got {self.max_episodes}"

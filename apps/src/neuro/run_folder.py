@@ -30,7 +30,9 @@ TRAINED = (
     "model.",
     "task",
     "population",
+    "method",
     "evolution.",
+    "connectivity.",
     "steering.",
 )
 log = logging.getLogger("neuro")

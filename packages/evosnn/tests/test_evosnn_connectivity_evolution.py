@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from evosnn.connectivity_evolution import ConnectivityConfig, ConnectivityEvolut
 from evosnn.evaluation import FitnessError, FunctionEvaluator
 from evosnn.evolution_checkpoint import EvolutionStateError
 from evosnn.genome import Genome
+from evosnn.reporters import TableReporter
+from rich.console import Console
 from scipy.stats import rankdata
 
 
@@ -54,6 +58,25 @@ def test_the_probabilities_find_the_connections_that_pay() -> None:
     records = [run.tell(run.measure()) for _ in range(60)]
     assert agreement(run.best()) == 1.0
     assert records[-1]["decided"] > 0.9
+
+
+def test_a_run_claims_its_target_and_goes_on_from_its_folder(tmp_path: Path) -> None:
+    result = search().run(60, target=1.0)
+    assert result.solved
+    assert result.score == agreement(result.best) == 1.0
+    assert (result.generations, result.episodes) == (len(result.history), result.generations * 64 + 100)
+    search().run(3, folder=tmp_path)
+    resumed, whole = search().run(6, folder=tmp_path), search().run(6)
+    assert resumed.history == whole.history
+    assert resumed.best == whole.best
+    assert resumed.score == agreement(whole.best)
+
+
+def test_the_table_of_generations_has_what_the_records_hold() -> None:
+    console = Console(file=io.StringIO())
+    search().run(2, reporters=[TableReporter(console)])
+    assert "decided" in console.file.getvalue()
+    assert "species" not in console.file.getvalue()
 
 
 def test_ranks_are_those_of_scipy() -> None:

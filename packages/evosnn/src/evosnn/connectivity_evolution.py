@@ -12,15 +12,19 @@ from typing import Any
 import numpy as np
 from ddp_utils import keyed_numpy_generator
 
+from evosnn.champions import Champion
 from evosnn.evaluation import Evaluator, FitnessError, check_finite
-from evosnn.evolution_checkpoint import EvolutionStateError, check_identity
-from evosnn.evolution_config import EvaluationConfig, check_ranges
+from evosnn.evolution_checkpoint import EvolutionStateError, check_identity, pack_champions, unpack_champions
+from evosnn.evolution_config import EvaluationConfig, SpeciationConfig, check_ranges
 from evosnn.genome import Genome
 from evosnn.initial_genome import unit_weight
 from evosnn.innovation import edge_number
-from evosnn.measurement import Measurement
+from evosnn.interface import Interface
+from evosnn.population_statistics import population_statistics
 from evosnn.rule import Rule
+from evosnn.search import Search
 from evosnn.task_evaluator import TaskEvaluator, suitable_interface
+from evosnn.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +61,7 @@ class ConnectivityConfig:
         check_ranges(self, tau_m=(1e-2, 1e5), tau_s=(1e-2, 1e5), bias=(-1e6, 1e6))
 
 
-class ConnectivityEvolution:
+class ConnectivityEvolution(Search):
     """Natural evolution strategy over connection probabilities; weights have one magnitude, and signs by their source.
 
         theta_sn ~ Bernoulli(rho_sn),   g_sn = mean_p u_p (theta_psn - rho_sn),   rho <- clip(rho + rate g)
@@ -69,12 +73,14 @@ class ConnectivityEvolution:
     once.
 
         search = ConnectivityEvolution("CartPole-v1", population=256, seed=0)
-        for _ in range(50):
-            search.tell(search.measure())
-        search.best().save("cartpole.genome")
+        result = search.run(generations=50, target=475)
+        result.best.save("cartpole.genome")
+
+    or, with a fitness of one's own, by `ask` and `tell`.
 
     Args:
-        task: name of a task or a `Task`; None: an evaluator is given.
+        task: name of a task, a `Task` or an `Interface`; None: an evaluator is given. Networks do not learn within a
+            life.
         population: networks sampled a generation, even, >= 2.
         seed: everything random depends on it.
         config: settings.
@@ -82,7 +88,7 @@ class ConnectivityEvolution:
         device: where networks and episodes live.
 
     Raises:
-        ValueError: an argument is out of its range.
+        ValueError: an argument is out of its range, or there is no such task.
 
     References:
         Wang, Sun, Li, Ding, Lin, Zhang, Chen (2023), Evolving Connectivity for Recurrent Spiking Neural Networks,
@@ -94,7 +100,7 @@ class ConnectivityEvolution:
 
     def __init__(
         self,
-        task: Any = None,
+        task: str | Task | Interface | None = None,
         *,
         population: int = 256,
         seed: int = 0,
@@ -106,16 +112,18 @@ class ConnectivityEvolution:
             raise ValueError(f"ConnectivityEvolution: population must be even and at least 2, got {population!r}")
         if (task is None) == (evaluator is None):
             raise ValueError("ConnectivityEvolution: give either a task or an evaluator")
-        if evaluator is None:
-            evaluator = TaskEvaluator(suitable_interface(task, plastic=False), device=device)
+        if task is not None:
+            interface = task if isinstance(task, Interface) else suitable_interface(task, plastic=False)
+            evaluator = TaskEvaluator(interface, device=device)
+        assert evaluator is not None
         self.config = config or ConnectivityConfig()
         if self.config.neurons < evaluator.n_outputs:
             raise ValueError(
                 f"ConnectivityEvolution: config.neurons is {self.config.neurons}, the task needs {evaluator.n_outputs}"
             )
-        self.population, self.seed, self.generation = population, seed, 0
-        self.measurement = Measurement(evaluator, seed)
-        self.history: list[dict[str, Any]] = []
+        super().__init__(evaluator, population, seed)
+        self._asked: list[Genome] | None = None
+        self._rate_P = np.full(population, np.nan)
         n_sources, n_neurons = evaluator.n_afferents + self.config.neurons, self.config.neurons
         self.probability_SN = np.full((n_sources, n_neurons), self.config.probability)
         fixed = keyed_numpy_generator(seed, "connectivity.fixed")
@@ -123,6 +131,8 @@ class ConnectivityEvolution:
         own = fixed.random(n_neurons) < self.config.inhibitory
         sign_SN[evaluator.n_afferents :] = np.where(own, -1, 1)[:, None]
         self._sign_SN, self._position_N3 = sign_SN, fixed.uniform(-1.0, 1.0, (n_neurons, 3))
+        c = evaluator.n_afferents
+        self._number_SN = np.array([[edge_number(s, c + t) for t in range(n_neurons)] for s in range(n_sources)])
 
     def _sample(self) -> np.ndarray:
         """Connections of all networks of this generation: bool (P, S, N)."""
@@ -137,7 +147,9 @@ class ConnectivityEvolution:
 
     def ask(self) -> list[Genome]:
         """The networks of the present generation, P genomes."""
-        return [self._genome(connected_SN) for connected_SN in self._sample()]
+        if self._asked is None:
+            self._asked = [self._genome(connected_SN) for connected_SN in self._sample()]
+        return list(self._asked)
 
     def best(self) -> Genome:
         """The network of all connections that are more likely than not."""
@@ -145,8 +157,17 @@ class ConnectivityEvolution:
 
     def measure(self) -> np.ndarray:
         """Fitness of the present generation: the mean score of each network's episodes, float64 (P,)."""
-        settings = EvaluationConfig(episodes=self.config.episodes, finalists=0)
-        return self.measurement.fitness(self.ask(), self.generation, settings)[0]
+        fitness_P, self._rate_P = self.measurement.fitness(self.ask(), self.generation, self.evaluation)
+        return fitness_P
+
+    @property
+    def evaluation(self) -> EvaluationConfig:
+        """How fitness is measured: all networks alike, and who reaches the target on the episodes of a claim."""
+        return EvaluationConfig(episodes=self.config.episodes, finalists=0)
+
+    def _contenders(self) -> list[Champion]:
+        """The best samples, and the network of the likely connections."""
+        return [*super()._contenders(), Champion(self.best(), -np.inf, self.generation)]
 
     def tell(self, fitness: Sequence[float] | np.ndarray) -> dict[str, Any]:
         """Take the fitness of the present generation and move the probabilities.
@@ -155,7 +176,8 @@ class ConnectivityEvolution:
             fitness: one finite number a network, in the order of `ask`; larger is better. (P,).
 
         Returns:
-            generation, best, mean, median, `decided` (share of the probabilities that are beyond 0.1 and 0.9).
+            The record of the generation: its number, its figures (see `population_statistics`, but for species and
+            rules), `decided` (share of the probabilities that are beyond 0.1 and 0.9) and `episodes` (lived so far).
 
         Raises:
             FitnessError: not one finite number a network.
@@ -169,16 +191,19 @@ class ConnectivityEvolution:
         margin = self.config.margin
         self.probability_SN = np.clip(self.probability_SN + self.config.rate * moved_SN, margin, 1 - margin)
         decided = (self.probability_SN < 0.1) | (self.probability_SN > 0.9)
+        genomes = self.ask()
+        best = int(fitness_P.argmax())
+        self.champions.offer(Champion(genomes[best], float(fitness_P[best]), self.generation))
+        figures = population_statistics(genomes, fitness_P, (), self._rate_P, SpeciationConfig())
         record = {
             "generation": self.generation,
-            "best": float(fitness_P.max()),
-            "mean": float(fitness_P.mean()),
-            "median": float(np.median(fitness_P)),
+            **{name: value for name, value in figures.items() if name not in ("species", "direct", "reward")},
             "decided": float(decided.mean()),
-            "episodes": self.measurement.episodes,
+            "episodes": self.episodes,
         }
         self.history.append(record)
         self.generation += 1
+        self._asked, self._rate_P = None, np.full(self.population, np.nan)
         return dict(record)
 
     def _genome(self, connected_SN: np.ndarray) -> Genome:
@@ -201,7 +226,7 @@ class ConnectivityEvolution:
             tau_a=200.0 * each,
             beta=0 * each,
             position=self._position_N3,
-            edge_id=np.array([edge_number(s, c + t) for s, t in zip(source.tolist(), target.tolist(), strict=True)]),
+            edge_id=self._number_SN[source, target],
             source=source,
             target=target,
             weight=self._sign_SN[source, target] * config.weight * unit[target],
@@ -216,9 +241,10 @@ class ConnectivityEvolution:
         return {
             **self._identity(),
             "generation": self.generation,
-            "episodes": self.measurement.episodes,
+            "episodes": self.episodes,
             "probability": self.probability_SN,
             "history": self.history,
+            "champions": pack_champions(self.champions),
         }
 
     def _identity(self) -> dict[str, Any]:
@@ -239,11 +265,13 @@ class ConnectivityEvolution:
                 or not ((probability_SN > 0) & (probability_SN < 1)).all()
             ):
                 raise ValueError("probabilities of another shape, or not in (0, 1)")
+            self.champions = unpack_champions(state["champions"])
             self.history = [dict(record) for record in state["history"]]
             self.generation, self.measurement.episodes = state["generation"], state["episodes"]
         except (KeyError, TypeError, ValueError) as error:
             raise EvolutionStateError(f"checkpoint: not the state of a connectivity evolution: {error}") from error
-        self.probability_SN = probability_SN
+        self.probability_SN, self._asked = probability_SN, None
+        self._rate_P = np.full(self.population, np.nan)
 
 
 def centred_ranks(fitness_P: np.ndarray) -> np.ndarray:

@@ -202,7 +202,8 @@ def plot_history(history: Sequence[Mapping[str, float]], target: float | None = 
     fitness.set_ylabel("fitness")
     size.plot(when, values("neurons"), color=GREEN, label="neurons")
     size.plot(when, values("edges"), color=GREY, label="edges")
-    size.plot(when, values("species"), color=RED, label="species")
+    if "species" in history[0]:
+        size.plot(when, values("species"), color=RED, label="species")
     size.set(xlabel="generation", ylabel="mean", ylim=(0, None))
     for axis in (fitness, size):
         axis.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))

@@ -6,29 +6,25 @@ Axes: P individuals.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ddp_utils import Checkpoints, SignalStop, Stopped
 
 from evosnn import evolution_checkpoint as checkpoint
-from evosnn.champions import Champion, Champions
+from evosnn.champions import Champion
 from evosnn.evaluation import Evaluator, FitnessError, check_finite
-from evosnn.evolution_config import EvolutionConfig
-from evosnn.evolution_result import EvolutionResult
+from evosnn.evolution_config import EvaluationConfig, EvolutionConfig
 from evosnn.genome import Genome
 from evosnn.interface import Interface
-from evosnn.measurement import Measurement
 from evosnn.population_statistics import population_statistics
-from evosnn.reporters import Reporter
 from evosnn.reproduction import first_generation, next_generation
+from evosnn.search import Search
 from evosnn.speciation import FIRST_THRESHOLD, Species, note_leaders, speciate
 from evosnn.task_evaluator import TaskEvaluator, joined
 from evosnn.tasks.task import Task
 
 
-class Evolution:
+class Evolution(Search):
     """A population of genomes for one task.
 
     All processes of a group make one together, with the same arguments: each measures a slice of the population and
@@ -80,13 +76,9 @@ class Evolution:
             interface, config = joined(task, config)
             evaluator = TaskEvaluator(interface, device=device)
         assert evaluator is not None
-        self.measurement = Measurement(evaluator, seed)
-        self.population, self.seed = population, seed
+        super().__init__(evaluator, population, seed)
         self.config = config or EvolutionConfig()
         self._given_config = self.config
-        self.generation = 0
-        self.history: list[dict[str, Any]] = []
-        self.champions = Champions()
         self._genomes = first_generation(
             evaluator.n_afferents, evaluator.n_outputs, population, seed, self.config, evaluator.metadata
         )
@@ -94,11 +86,6 @@ class Evolution:
         self._threshold, self._next_species = FIRST_THRESHOLD, 0
         self._rate_P = np.full(population, np.nan)
         self._best, self._best_generation = -np.inf, 0
-
-    @property
-    def episodes(self) -> int:
-        """Episodes lived so far by all individuals, those of claims included."""
-        return self.measurement.episodes
 
     @property
     def rate_P(self) -> np.ndarray:
@@ -164,10 +151,6 @@ class Evolution:
         fitness_P, self._rate_P = self.measurement.fitness(self._genomes, self.generation, self.config.evaluation)
         return fitness_P
 
-    def step(self) -> dict[str, Any]:
-        """Measure the present generation and go on to the next: the record, as `tell` gives it."""
-        return self.tell(self.measure())
-
     def adjust(self, **settings: Any) -> None:
         """Change settings from the next reproduction on.
 
@@ -181,97 +164,15 @@ class Evolution:
         """
         self.config = self.config.adjusted(**settings)
 
+    @property
+    def evaluation(self) -> EvaluationConfig:
+        """How fitness is measured."""
+        return self.config.evaluation
+
     def statistics(self) -> dict[str, float]:
         """Figures of the last generation that was told, and `budget_left`: share of the episodes that are left, 1 where
         there is no limit. Before the first generation is told only `budget_left`."""
         return {**(self.history[-1] if self.history else {}), "budget_left": self.measurement.share_left}
-
-    def run(
-        self,
-        generations: int,
-        target: float | None = None,
-        *,
-        max_episodes: int | None = None,
-        reporters: Sequence[Reporter] = (),
-        folder: str | Path | None = None,
-        save_every: int = 1,
-        stop: SignalStop | None = None,
-    ) -> EvolutionResult:
-        """Go on until so many generations are done, the target is held, or the episodes are used up.
-
-        A champion that reaches the target is measured on `claim_episodes` unseen episodes; the run is solved when it
-        holds the target on all of them together. Otherwise the best of the best champions, measured again, is given.
-
-        Args:
-            generations: generations in all, those of earlier calls included, >= 1.
-            target: score to reach; None to run on.
-            max_episodes: episodes in all that may be lived, claims included; at least those of one generation.
-            reporters: told of each generation.
-            folder: run folder; state is saved under `checkpoints/`, and a run that finds a state there goes on from it.
-            save_every: generations between two checkpoints, >= 1.
-            stop: a signal ends the run after the present generation, with its state saved.
-
-        Returns:
-            The result; the evolution may go on after it.
-
-        Raises:
-            ValueError: an argument is out of its range.
-            FitnessError: a fitness is not finite.
-            EvolutionStateError: the state in the folder is of another run.
-            Stopped: a signal came, after the state was saved.
-        """
-        needed = self.population * self.config.evaluation.episodes
-        if generations < 1 or save_every < 1 or (max_episodes is not None and max_episodes < needed):
-            raise ValueError(
-                f"run: got generations={generations}, save_every={save_every}, max_episodes={max_episodes}; the first "
-                f"two must be at least 1, the last at least the episodes of one generation ({needed})"
-            )
-        if target is not None and np.isnan(target):
-            raise ValueError("run: target must be a number or None, got nan")
-        self.measurement.max_episodes = max_episodes
-        checkpoints = None if folder is None else Checkpoints(Path(folder) / "checkpoints")
-        if checkpoints is not None and (loaded := checkpoints.load()) is not None:
-            self.load_state_dict(loaded.state)
-        for reporter in reporters:
-            reporter.start(self.generation)
-        try:
-            while self._wanted(generations, target) and self.measurement.fits(needed):
-                fitness_P = self.measure()
-                if target is not None and fitness_P.max() >= target:
-                    fitness_P = self._claim(fitness_P, target)
-                record = self.tell(fitness_P)
-                for reporter in reporters:
-                    reporter.report(record)
-                last = not self._wanted(generations, target)
-                stopped = stop is not None and stop.agreed()
-                if checkpoints is not None and (last or stopped or self.generation % save_every == 0):
-                    checkpoints.save(self.generation, self.state_dict())
-                if stopped and not last:
-                    raise Stopped(f"stopped after generation {self.generation - 1}; its state is saved")
-        finally:
-            for reporter in reporters:
-                reporter.close()
-        return self._result(target)
-
-    def _wanted(self, generations: int, target: float | None) -> bool:
-        return self.generation < generations and not self.champions.holds(target)
-
-    def _claim(self, fitness_P: np.ndarray, target: float) -> np.ndarray:
-        holder, fitness_P = self.measurement.claim(
-            self._genomes, fitness_P, target, self.generation, self.config.evaluation
-        )
-        self.champions.holder = holder or self.champions.holder
-        return fitness_P
-
-    def _result(self, target: float | None) -> EvolutionResult:
-        """With the holder of the target, or the best of the champions on episodes that none was chosen by."""
-        solved = self.champions.holds(target)
-        best = (self.champions.holder if solved else None) or self.measurement.best_of(
-            self.champions.standing, self.generation, self.config.evaluation
-        )
-        return EvolutionResult(
-            best.genome, best.score, best.episodes, solved, self.generation, self.episodes, list(self.history)
-        )
 
     def state_dict(self) -> dict[str, Any]:
         """All that the next generations depend on, as plain values and arrays."""

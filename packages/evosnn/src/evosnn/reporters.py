@@ -19,9 +19,10 @@ COLUMNS = {
     "neurons": (7, ".1f"),
     "edges": (6, ".1f"),
     "rate": (6, ".1f"),
+    "decided": (8, ".2f"),
     "diversity": (9, ".2f"),
     "episodes": (9, "d"),
-}  # name to width and format; all together fit into the 80 columns of a pipe
+}  # name to width and format of what a record may hold; those of one record fit into the 80 columns of a pipe
 
 
 class Reporter(Protocol):
@@ -62,9 +63,10 @@ class TableReporter:
         if not is_main():
             return
         table = Table(box=None, show_header=self._rows % ROWS_BETWEEN_HEADS == 0, padding=(0, 1, 0, 0), pad_edge=False)
-        for name, (width, _) in COLUMNS.items():
+        shown = {name: shape for name, shape in COLUMNS.items() if name in record}
+        for name, (width, _) in shown.items():
             table.add_column(name, justify="right", min_width=width, no_wrap=True)
-        table.add_row(*(format(record[name], form) for name, (_, form) in COLUMNS.items()))
+        table.add_row(*(format(record[name], form) for name, (_, form) in shown.items()))
         self.console.print(table)
         self._rows += 1
 

@@ -20,6 +20,7 @@ from evosnn.tasks.task import Task
 
 LEARNED_WITHIN_A_LIFE = ("TMaze",)
 QUESTIONS = ("XOR", "DelayedMatch")
+OF_CHANCE = ("Acrobot-v1",)  # one episode says little of the next
 
 
 class TaskEvaluator:
@@ -49,18 +50,19 @@ def suitable_config(task: str | Mapping[str, Any] | Task | Interface) -> Evoluti
     """Settings that suit a task.
 
     Where the reward must be learned from within an episode, networks have reward-modulated STDP with an eligibility
-    trace (Florian 2007) whose coefficients evolve, and everyone lives two episodes; elsewhere nothing is learned.
+    trace (Florian 2007) whose coefficients evolve, and everyone lives two episodes; elsewhere nothing is learned. Where
+    scores of one network differ much, everyone lives four episodes, and the best 24 more.
     """
     made = task.task if isinstance(task, Interface) else make_task(task)
+    if made.name in OF_CHANCE:
+        return EvolutionConfig(evaluation=EvaluationConfig(episodes=4, final_episodes=24))
     if made.name not in LEARNED_WITHIN_A_LIFE:
         return EvolutionConfig()
     rule = Rule.mstdpet(reward=0.3, w_max=4.0, softness=0.1)
     return EvolutionConfig(rule=rule, evolve_rule=True, evaluation=EvaluationConfig(episodes=2))
 
 
-def joined(
-    task: str | Task | Interface, config: EvolutionConfig | None = None
-) -> tuple[Interface, EvolutionConfig]:
+def joined(task: str | Task | Interface, config: EvolutionConfig | None = None) -> tuple[Interface, EvolutionConfig]:
     """What an evolution on a task needs, from what is given of it.
 
     Args:

@@ -24,9 +24,12 @@ from evosnn.evolution import Evolution
 from evosnn.evolution_config import EvolutionConfig
 from evosnn.genome import Genome
 from evosnn.interface import Interface
+from evosnn.rule import Rule
 
 POPULATION, GENERATIONS, SEED = 101, 6, 4
-CONFIG = EvolutionConfig().adjusted(finalists=5, final_episodes=3, claim_episodes=7, evolve_rule=True)
+CONFIG = EvolutionConfig(rule=Rule.reward_stdp(reward=0.01)).adjusted(
+    finalists=5, final_episodes=3, claim_episodes=7, evolve_rule=True
+)
 
 
 class Standing(FunctionEvaluator):
