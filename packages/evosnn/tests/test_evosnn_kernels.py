@@ -228,12 +228,26 @@ def test_triton_kernel_compiles_for_cuda(tmp_path, monkeypatch) -> None:
     types = [floats, "*i32", *[floats] * 5, words, floats, words, floats, words, floats, floats, "*i8", "*i32", "*i32"]
     types += ["fp32", "i32", "i32", "i32"]
     constants = {"MODE": 1, "WITH_EXTERNAL": True, "WITH_REWARD": True, "NEURONS": 8, "EDGES": 24}
-    constants |= {"BLOCK_C": 8, "BLOCK_N": 8, "BLOCK_E": 32}
+    blocks = cuda.blocks_of(8, 8, 24)
+    warps = {"num_warps": blocks.pop("num_warps")}
+    constants |= blocks
     names = kernel.arg_names
     signature = dict(zip(names, types, strict=False)) | dict.fromkeys(constants, "constexpr")
     constexprs = {(names.index(name),): value for name, value in constants.items()}
     source = triton.compiler.ASTSource(fn=kernel, signature=signature, constexprs=constexprs)
-    assert triton.compile(source, target=GPUTarget("cuda", 90, 32), options=cuda.OPTIONS).asm["cubin"]
+    assert triton.compile(source, target=GPUTarget("cuda", 90, 32), options=cuda.OPTIONS | warps).asm["cubin"]
+
+
+def test_genomes_too_large_for_the_triton_kernel_are_refused() -> None:
+    """Larger blocks are shared among more warps, 64 elements a thread, as far as warps go."""
+    pytest.importorskip("triton", reason="needs Triton")
+    from evosnn.kernels import cuda
+
+    assert cuda.blocks_of(3, 3, 24) == {"BLOCK_C": 4, "BLOCK_N": 4, "BLOCK_E": 32, "num_warps": 1}
+    assert cuda.blocks_of(10, 32, 256) == {"BLOCK_C": 16, "BLOCK_N": 32, "BLOCK_E": 256, "num_warps": 8}
+    assert cuda.blocks_of(60, 60, 1024)["num_warps"] == cuda.MOST_WARPS
+    with pytest.raises(ValueError, match="4097 synapses of 60 neurons and 4 afferents are too many"):
+        cuda.blocks_of(4, 60, 4097)
 
 
 @pytest.mark.gpu

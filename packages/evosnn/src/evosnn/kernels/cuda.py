@@ -1,6 +1,8 @@
 """Triton kernel for CUDA tensors in float32: one program an individual, its state in registers for all steps.
 
-Values move between neurons and synapses as sums over one-hot blocks. What `reference` computes, up to the order of the
+Values move between neurons and synapses as sums over one-hot blocks, which are shared among more warps the larger they
+are, so that they stay in registers: 256 edges of 32 neurons and 16 afferents compile to 255 registers and a stack of
+4,008 bytes for one warp, and to no stack for eight. What `reference` computes, up to the order of the
 sums of arriving currents and the last bits of exp and of divisions.
 
 Axes: P individuals, C afferents, N neurons, S = C + N sources, E edges, all padded to powers of two inside.
@@ -24,7 +26,10 @@ from evosnn.network_parameters import COEFFICIENT, COEFFICIENTS, NetworkParamete
 from evosnn.network_state import NetworkState
 
 _jit: Any = triton.jit
-OPTIONS = {"enable_fp_fusion": False, "num_warps": 1}
+OPTIONS = {"enable_fp_fusion": False}
+ELEMENTS_OF_A_WARP = 2048  # of the one-hot blocks, 64 a thread
+MOST_WARPS = 16
+MOST_ELEMENTS = 2**17  # 256 a thread: beyond, the unrolled program takes minutes to compile and leaves the registers
 
 _A, _B, _GOLDEN = tl.constexpr(MULTIPLIERS[0]), tl.constexpr(MULTIPLIERS[1]), tl.constexpr(GOLDEN)
 _LAST, _HISTORY = tl.constexpr(variable.LAST_STEP), tl.constexpr(variable.LAST_STEP + 1)
@@ -61,6 +66,29 @@ _INTRINSIC, _EXPECTED = tl.constexpr(COEFFICIENT["intrinsic"]), tl.constexpr(COE
 _NORMALISE, _W_MAX = tl.constexpr(COEFFICIENT["normalise"]), tl.constexpr(COEFFICIENT["w_max"])
 _SOFTNESS = tl.constexpr(COEFFICIENT["softness"])
 _STDP_ON, _SLOW_ON = tl.constexpr(COEFFICIENT["stdp_on"]), tl.constexpr(COEFFICIENT["slow_on"])
+
+
+def blocks_of(n_afferents: int, n_neurons: int, n_edges: int) -> dict[str, int]:
+    """Sizes of a program for genomes of a size: powers of two, and warps.
+
+    Args:
+        n_afferents: C.
+        n_neurons: N of the largest genome.
+        n_edges: enabled edges of the largest genome.
+
+    Raises:
+        ValueError: the genomes are too large for the registers of a program.
+    """
+    c, n, e = (triton.next_power_of_2(max(1, size)) for size in (n_afferents, n_neurons, n_edges))
+    elements = e * (c + n)
+    if elements > MOST_ELEMENTS:
+        raise ValueError(
+            f"Network: {n_edges} synapses of {n_neurons} neurons and {n_afferents} afferents are too many for the CUDA "
+            f"kernel, which keeps synapses x (afferents + neurons), each rounded up to a power of two, in registers: "
+            f"{elements:,}, at most {MOST_ELEMENTS:,}; take device='cpu', or Network(..., kernel='reference')"
+        )
+    warps = min(MOST_WARPS, triton.next_power_of_2(-(-elements // ELEMENTS_OF_A_WARP)))
+    return {"BLOCK_C": c, "BLOCK_N": n, "BLOCK_E": e, "num_warps": warps}
 
 
 def _device_of(x: Tensor) -> AbstractContextManager[Any]:
@@ -290,8 +318,6 @@ def run_(parameters: NetworkParameters, state: NetworkState, drive: Drive, count
             WITH_REWARD=drive.reward_P is not None,
             NEURONS=neurons,
             EDGES=edges,
-            BLOCK_C=triton.next_power_of_2(max(1, n_afferents)),
-            BLOCK_N=triton.next_power_of_2(neurons),
-            BLOCK_E=triton.next_power_of_2(edges),
+            **blocks_of(n_afferents, neurons, edges),
             **OPTIONS,
         )
