@@ -78,7 +78,7 @@ class Goal:
 
 GOALS = (
     Goal("CartPole-v1", 500.0, 64, 50, 1000),
-    Goal("HiddenCartPole", 475.0, 256, 50, aim=490.0, neat_seeds=3),
+    Goal("HiddenCartPole", 475.0, 256, 50, aim=490.0, peer_seeds=3, neat_seeds=3),
     Goal("Acrobot-v1", -85.0, 256, 50, aim=-78.0, peer_seeds=3, neat_seeds=3),
     Goal("XOR", 1.0, 512, 30, neat_seeds=3, spiking_seeds=2),
     Goal("TMaze", 0.9, 128, 30, aim=0.92, neat_seeds=3),
