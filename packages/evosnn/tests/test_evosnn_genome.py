@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ddp_utils import FileFormatError, keyed_numpy_generator, read_tensor_file, write_tensor_file
-from evosnn.evolution_config import EvolutionConfig
+from evosnn.distance_connectivity import connection_probability, pairwise_distance
+from evosnn.evolution_config import EvolutionConfig, StartConfig
 from evosnn.genome import Genome
 from evosnn.initial_genome import initial_genome, unit_weight
 from evosnn.rule import Rule
@@ -24,6 +25,28 @@ def drawn(index: int = 0, **options: object) -> Genome:
 def test_a_genome_starts_with_three_neurons_or_as_many_as_there_are_outputs() -> None:
     assert drawn().n_neurons == 3
     assert initial_genome(4, 6, keyed_numpy_generator(0, "test")).n_neurons == 6
+
+
+def test_with_a_reach_neurons_connect_by_distance_and_kind() -> None:
+    """As often as P(D) says, over many genomes; afferents as before, and without a reach wherever they lie."""
+    config = EvolutionConfig(start=StartConfig(neurons=10, reach=1.0))
+    found, expected, variance = np.zeros((2, 2)), np.zeros((2, 2)), np.zeros((2, 2))
+    for index in range(200):
+        genome = initial_genome(4, 2, keyed_numpy_generator(0, "reach", index), config)
+        apart_NN = pairwise_distance(genome.position, genome.position)
+        excites_N = genome.sign > 0
+        chance_NN = connection_probability(apart_NN, excites_N, excites_N, reach=1.0)
+        there_NN = np.zeros((10, 10), bool)
+        own = genome.source >= 4
+        there_NN[genome.source[own] - 4, genome.target[own]] = True
+        for near in (0, 1):
+            for excites in (0, 1):
+                cell_NN = ((apart_NN < 1.0) == near) & (excites_N == excites)[:, None] & ~np.eye(10, dtype=bool)
+                found[near, excites] += there_NN[cell_NN].sum()
+                expected[near, excites] += chance_NN[cell_NN].sum()
+                variance[near, excites] += (chance_NN * (1 - chance_NN))[cell_NN].sum()
+    assert (np.abs(found - expected) < 4 * np.sqrt(variance)).all()
+    assert (expected > 50).all()
 
 
 def test_a_saved_genome_is_loaded_as_it_was(tmp_path: Path) -> None:

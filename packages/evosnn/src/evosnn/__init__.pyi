@@ -2,6 +2,7 @@ from .action_decoding import ActionDecoder
 from .afferents import AfferentDrive
 from .agent import load_agent
 from .connectivity_evolution import ConnectivityConfig, ConnectivityEvolution
+from .development import DevelopmentConfig, develop
 from .encoding import ObservationEncoder
 from .evaluation import FitnessError
 from .evolution import Evolution
@@ -30,6 +31,7 @@ __all__ = [
     "AfferentDrive",
     "ConnectivityConfig",
     "ConnectivityEvolution",
+    "DevelopmentConfig",
     "Evolution",
     "EvolutionConfig",
     "EvolutionResult",
@@ -54,6 +56,7 @@ __all__ = [
     "TableReporter",
     "Task",
     "TaskError",
+    "develop",
     "live",
     "load_agent",
     "make_task",

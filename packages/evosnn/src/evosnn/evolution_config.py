@@ -34,7 +34,9 @@ class StartConfig:
     Args:
         neurons: neurons a genome starts with; more where the task has more outputs. >= 1.
         connect: probability of an edge from an afferent to a neuron.
-        recurrent: probability of an edge between two neurons.
+        recurrent: probability of an edge between two neurons, where `reach` is 0.
+        reach: above 0, two neurons are connected with probability C exp(-(D / reach)^2) instead, by their distance in
+            space (positions are uniform in [-1, 1]^3) and their kinds; see `distance_connectivity`. >= 0.
         weight: mean strength of an afferent's synapses, in units in which one afferent of drive 1, alone, holds a
             neuron at its threshold; > 0. Larger: initial networks fire more.
         inhibitory: probability that a weight (or, under Dale's law, a neuron) is negative.
@@ -53,6 +55,7 @@ class StartConfig:
     neurons: int = 3
     connect: float = 0.9
     recurrent: float = 0.5
+    reach: float = 0.0
     weight: float = 4.0
     inhibitory: float = 0.5
     longest_delay: int = 10
@@ -71,6 +74,7 @@ class StartConfig:
             neurons=(1, 10_000),
             connect=PROBABILITY,
             recurrent=PROBABILITY,
+            reach=NOT_NEGATIVE,
             weight=(1e-6, 1e6),
             inhibitory=PROBABILITY,
             longest_delay=(1, 62),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from evosnn.distance_connectivity import connection_probability, pairwise_distance
 from evosnn.evolution_config import EvolutionConfig, StartConfig
 from evosnn.genome import Genome
 from evosnn.innovation import edge_number
@@ -71,8 +72,13 @@ def initial_genome(
     neurons = _draw_neurons(n_afferents, n_neurons, start, rng)
     scale_N = unit_weight(neurons["tau_m"], neurons["tau_s"], neurons["threshold"])
     n_sources = n_afferents + n_neurons
-    chance_S = np.where(np.arange(n_sources) < n_afferents, start.connect, start.recurrent)
-    source, target = np.nonzero(rng.random((n_sources, n_neurons)) < chance_S[:, None])
+    chance_SN = np.full((n_sources, n_neurons), start.connect)
+    chance_SN[n_afferents:] = start.recurrent
+    if start.reach:
+        place_N3, excites_N = neurons["position"], neurons["sign"] > 0
+        apart_NN = pairwise_distance(place_N3, place_N3)
+        chance_SN[n_afferents:] = connection_probability(apart_NN, excites_N, excites_N, reach=start.reach)
+    source, target = np.nonzero(rng.random((n_sources, n_neurons)) < chance_SN)
     kept = source != n_afferents + target  # no neuron drives itself at the start
     source, target = source[kept], target[kept]
     negative = rng.random(len(source)) < start.inhibitory
