@@ -63,6 +63,7 @@ class Goal:
         peer_seeds: peers take part from the first so many seeds.
         neat_seeds: neat-python, which is slow, from so many.
         spiking_seeds: its spiking networks, which are slower, from so many.
+        neat_population: its individuals of a generation, where fewer.
     """
 
     task: str
@@ -74,14 +75,15 @@ class Goal:
     peer_seeds: int = SEEDS
     neat_seeds: int = SEEDS
     spiking_seeds: int = 0
+    neat_population: int | None = None
 
 
 GOALS = (
     Goal("CartPole-v1", 500.0, 64, 50, 1000),
     Goal("HiddenCartPole", 475.0, 256, 50, aim=490.0, peer_seeds=3, neat_seeds=3),
     Goal("Acrobot-v1", -85.0, 256, 50, aim=-78.0, peer_seeds=3, neat_seeds=3),
-    Goal("XOR", 1.0, 512, 30, neat_seeds=3, spiking_seeds=2),
-    Goal("TMaze", 0.9, 128, 30, aim=0.92, neat_seeds=3),
+    Goal("XOR", 1.0, 512, 30, spiking_seeds=SEEDS, neat_population=128),
+    Goal("TMaze", 0.9, 128, 30, aim=0.92),
 )
 
 
@@ -112,12 +114,13 @@ def targets(save: Save, *, small: bool, tasks: list[str], before: Any) -> None:
     for goal in goals:
         if small:
             goal = replace(goal, population=8, generations=2)
-        limits = {
+        limits: dict[str, Any] = {
             "population": goal.population,
             "target": goal.aim or goal.target,
             "generations": goal.generations,
             "episodes": goal.episodes,
         }
+        neat_limits: dict[str, Any] = limits | {"population": min(goal.population, goal.neat_population or goal.population)}
         for seed in range(2 if small else SEEDS):
             row, genome = ours(goal, seed)
             if goal.task == "TMaze":
@@ -126,13 +129,14 @@ def targets(save: Save, *, small: bool, tasks: list[str], before: Any) -> None:
             if seed < goal.peer_seeds:
                 found.append(random_search(goal.task, seed, **limits))
             if find_spec("neat") and seed < goal.neat_seeds:
-                found.append(neat_python(goal.task, seed, **limits))
+                found.append(neat_python(goal.task, seed, **neat_limits))
             if find_spec("neat") and seed < goal.spiking_seeds:
-                found.append(neat_python(goal.task, seed, **limits, kind="spiking"))
+                found.append(neat_python(goal.task, seed, **neat_limits, kind="spiking"))
             if find_spec("evotorch") and seed < goal.peer_seeds:
                 found.append(evo_torch(goal.task, seed, **limits))
             for each in found:
-                rows.append({**limits_of(goal), "seed": seed, **each})
+                own = neat_limits if each["method"].startswith("neat") else limits
+                rows.append({**limits_of(goal), "population": own["population"], "seed": seed, **each})
                 print({key: rows[-1][key] for key in ("task", "seed", *each)}, flush=True)
             save(rows)
 
@@ -291,9 +295,10 @@ def steering(save: Save, *, small: bool, tasks: list[str], before: Any) -> None:
     if small:
         config = replace(config, train=("XOR",), test=("CartPole-v1",), episodes=4, constants=2, seeds=2)
         config = replace(config, population=4, generations=2)
+    workers = min(2, torch.get_num_threads())
     kinds = ("planner", "policy gradient", "best constant")
     start = time.perf_counter()
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         agents: dict[str, Any] = dict(zip(kinds, pool.map(trained, kinds, [config] * 3), strict=True))
         agents["random"] = RandomActions(0)
         print("trained", f"{time.perf_counter() - start:.0f} s, constant", agents["best constant"].action, flush=True)
