@@ -120,7 +120,9 @@ def targets(save: Save, *, small: bool, tasks: list[str], before: Any) -> None:
             "generations": goal.generations,
             "episodes": goal.episodes,
         }
-        neat_limits: dict[str, Any] = limits | {"population": min(goal.population, goal.neat_population or goal.population)}
+        neat_limits: dict[str, Any] = limits | {
+            "population": min(goal.population, goal.neat_population or goal.population)
+        }
         for seed in range(2 if small else SEEDS):
             row, genome = ours(goal, seed)
             if goal.task == "TMaze":
