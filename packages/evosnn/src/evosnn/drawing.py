@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from evosnn.life import Life
 
 RED, BLUE, GREEN, GREY = "#c0392b", "#1f5f99", "#2e7d4f", "#8a8a8a"
+_ALL_WIDE = 60  # edges of a drawing beyond which they are drawn thinner
 _CURVES = 40  # weights drawn of a large network: those that move most
 
 
@@ -57,9 +58,10 @@ def plot_network(genome: Genome, weight_E: NDArray[np.float32] | None = None) ->
     figure, (axis,) = new_figure(1, size=(6.4, min(height, 12.0)))
     place = _places(genome)
     strongest = max(float(np.abs(weight_E[genome.enabled]).max(initial=0)), 1e-9)
+    thin = min(1.0, float(np.sqrt(_ALL_WIDE / max(genome.n_enabled, 1))))
     order = np.argsort(np.abs(weight_E))  # the strong ones on top
     for edge in order[genome.enabled[order]]:
-        _draw_edge(axis, genome, place, int(edge), float(weight_E[edge]), strongest)
+        _draw_edge(axis, genome, place, int(edge), float(weight_E[edge]) / strongest, thin)
     C, A = genome.n_afferents, genome.n_outputs
     groups = {"afferents": (slice(0, C), GREY, "s"), "hidden": (slice(C + A, None), "white", "o")}
     groups["outputs"] = (slice(C, C + A), GREEN, "o")
@@ -229,12 +231,11 @@ def _places(genome: Genome) -> NDArray[np.floating]:
     return np.concatenate([column(0, genome.n_afferents), column(2, genome.n_outputs), column(1, n_hidden, 0.28)])
 
 
-def _draw_edge(
-    axis: Axes, genome: Genome, place: NDArray[np.floating], edge: int, weight: float, strongest: float
-) -> None:
+def _draw_edge(axis: Axes, genome: Genome, place: NDArray[np.floating], edge: int, share: float, thin: float) -> None:
+    """Draw one edge: `share` of the strongest weight, with its sign; widths times `thin`."""
     source, target = int(genome.source[edge]), genome.n_afferents + int(genome.target[edge])
-    share = abs(weight) / strongest
-    style = {"color": BLUE if weight > 0 else RED, "linewidth": 0.3 + 2.2 * share, "alpha": 0.25 + 0.65 * share}
+    colour, share = BLUE if share > 0 else RED, abs(share)
+    style = {"color": colour, "linewidth": 0.3 + 2.2 * thin * share, "alpha": 0.25 + 0.65 * thin * share}
     if source == target:
         x, y = place[source]
         angle = np.linspace(0, 2 * np.pi, 40)
