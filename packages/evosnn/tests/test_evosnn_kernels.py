@@ -10,6 +10,7 @@ import pytest
 import torch
 from evosnn import kernels
 from evosnn.afferents import AfferentDrive
+from evosnn.kernels import cuda_blocks
 from evosnn.network import Network
 from evosnn.network_parameters import COEFFICIENTS
 from evosnn.network_state import NetworkState
@@ -228,7 +229,7 @@ def test_triton_kernel_compiles_for_cuda(tmp_path, monkeypatch) -> None:
     types = [floats, "*i32", *[floats] * 5, words, floats, words, floats, words, floats, floats, "*i8", "*i32", "*i32"]
     types += ["fp32", "i32", "i32", "i32"]
     constants = {"MODE": 1, "WITH_EXTERNAL": True, "WITH_REWARD": True, "NEURONS": 8, "EDGES": 24}
-    blocks = cuda.blocks_of(8, 8, 24)
+    blocks = cuda_blocks.blocks_of(8, 8, 24)
     warps = {"num_warps": blocks.pop("num_warps")}
     constants |= blocks
     names = kernel.arg_names
@@ -240,14 +241,11 @@ def test_triton_kernel_compiles_for_cuda(tmp_path, monkeypatch) -> None:
 
 def test_genomes_too_large_for_the_triton_kernel_are_refused() -> None:
     """Larger blocks are shared among more warps, 64 elements a thread, as far as warps go."""
-    pytest.importorskip("triton", reason="needs Triton")
-    from evosnn.kernels import cuda
-
-    assert cuda.blocks_of(3, 3, 24) == {"BLOCK_C": 4, "BLOCK_N": 4, "BLOCK_E": 32, "num_warps": 1}
-    assert cuda.blocks_of(10, 32, 256) == {"BLOCK_C": 16, "BLOCK_N": 32, "BLOCK_E": 256, "num_warps": 8}
-    assert cuda.blocks_of(60, 60, 1024)["num_warps"] == cuda.MOST_WARPS
+    assert cuda_blocks.blocks_of(3, 3, 24) == {"BLOCK_C": 4, "BLOCK_N": 4, "BLOCK_E": 32, "num_warps": 1}
+    assert cuda_blocks.blocks_of(10, 32, 256) == {"BLOCK_C": 16, "BLOCK_N": 32, "BLOCK_E": 256, "num_warps": 8}
+    assert cuda_blocks.blocks_of(60, 60, 1024)["num_warps"] == cuda_blocks.MOST_WARPS
     with pytest.raises(ValueError, match="4097 synapses of 60 neurons and 4 afferents are too many"):
-        cuda.blocks_of(4, 60, 4097)
+        cuda_blocks.blocks_of(4, 60, 4097)
 
 
 @pytest.mark.gpu

@@ -15,7 +15,7 @@ from ddp_utils import keyed_numpy_generator
 from evosnn.champions import Champion
 from evosnn.evaluation import Evaluator, FitnessError, check_finite
 from evosnn.evolution_checkpoint import EvolutionStateError, check_identity, pack_champions, unpack_champions
-from evosnn.evolution_config import EvaluationConfig, SpeciationConfig, check_ranges
+from evosnn.evolution_config import EvaluationConfig, SpeciationConfig
 from evosnn.genome import Genome
 from evosnn.initial_genome import unit_weight
 from evosnn.innovation import edge_number
@@ -25,6 +25,7 @@ from evosnn.rule import Rule
 from evosnn.search import Search
 from evosnn.task_evaluator import TaskEvaluator, suitable_interface
 from evosnn.tasks.task import Task
+from evosnn.value_ranges import check_ranges
 
 
 @dataclass(frozen=True, kw_only=True)

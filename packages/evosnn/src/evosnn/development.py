@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from ddp_utils import keyed_numpy_generator
 
-from evosnn.evolution_config import NOT_NEGATIVE, check_ranges
 from evosnn.genome import Genome
 from evosnn.interface import Interface
 from evosnn.life import Life, live
 from evosnn.pruning import activity_trace, prune
 from evosnn.structural_growth import EPSILON, ETA, TAU_CALCIUM_MS, calcium_trace, grow, growth_rate
+from evosnn.value_ranges import NOT_NEGATIVE, check_ranges
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,15 +21,13 @@ from torch import Tensor
 from evosnn import network_parameters as parameter
 from evosnn import network_state as variable
 from evosnn.afferents import GOLDEN, MULTIPLIERS
+from evosnn.kernels.cuda_blocks import blocks_of
 from evosnn.kernels.plan import Drive
 from evosnn.network_parameters import COEFFICIENT, COEFFICIENTS, NetworkParameters
 from evosnn.network_state import NetworkState
 
 _jit: Any = triton.jit
 OPTIONS = {"enable_fp_fusion": False}
-ELEMENTS_OF_A_WARP = 2048  # of the one-hot blocks, 64 a thread
-MOST_WARPS = 16
-MOST_ELEMENTS = 2**17  # 256 a thread: beyond, the unrolled program takes minutes to compile and leaves the registers
 
 _A, _B, _GOLDEN = tl.constexpr(MULTIPLIERS[0]), tl.constexpr(MULTIPLIERS[1]), tl.constexpr(GOLDEN)
 _LAST, _HISTORY = tl.constexpr(variable.LAST_STEP), tl.constexpr(variable.LAST_STEP + 1)
@@ -66,29 +64,6 @@ _INTRINSIC, _EXPECTED = tl.constexpr(COEFFICIENT["intrinsic"]), tl.constexpr(COE
 _NORMALISE, _W_MAX = tl.constexpr(COEFFICIENT["normalise"]), tl.constexpr(COEFFICIENT["w_max"])
 _SOFTNESS = tl.constexpr(COEFFICIENT["softness"])
 _STDP_ON, _SLOW_ON = tl.constexpr(COEFFICIENT["stdp_on"]), tl.constexpr(COEFFICIENT["slow_on"])
-
-
-def blocks_of(n_afferents: int, n_neurons: int, n_edges: int) -> dict[str, int]:
-    """Sizes of a program for genomes of a size: powers of two, and warps.
-
-    Args:
-        n_afferents: C.
-        n_neurons: N of the largest genome.
-        n_edges: enabled edges of the largest genome.
-
-    Raises:
-        ValueError: the genomes are too large for the registers of a program.
-    """
-    c, n, e = (triton.next_power_of_2(max(1, size)) for size in (n_afferents, n_neurons, n_edges))
-    elements = e * (c + n)
-    if elements > MOST_ELEMENTS:
-        raise ValueError(
-            f"Network: {n_edges} synapses of {n_neurons} neurons and {n_afferents} afferents are too many for the CUDA "
-            f"kernel, which keeps synapses x (afferents + neurons), each rounded up to a power of two, in registers: "
-            f"{elements:,}, at most {MOST_ELEMENTS:,}; take device='cpu', or Network(..., kernel='reference')"
-        )
-    warps = min(MOST_WARPS, triton.next_power_of_2(-(-elements // ELEMENTS_OF_A_WARP)))
-    return {"BLOCK_C": c, "BLOCK_N": n, "BLOCK_E": e, "num_warps": warps}
 
 
 def _device_of(x: Tensor) -> AbstractContextManager[Any]:
