@@ -22,7 +22,7 @@ def median_and_worst(values: Sequence[float], form: str, *, worst: str = "max") 
 def reached(row: dict[str, Any]) -> bool:
     """Whether a run reached its goal: the target, in the episodes that only judge; where the target is what was aimed
     at, in the 100 unseen episodes of a claim."""
-    return row["solved"] if row["aim"] == row["target"] else row["again"] >= row["target"]
+    return row["solved"] if row.get("aim", row["target"]) == row["target"] else row["again"] >= row["target"]
 
 
 def targets(results: dict[str, Any]) -> str:
@@ -45,7 +45,7 @@ def targets(results: dict[str, Any]) -> str:
                     median_and_worst([row["generations"] for row in solved], ".0f"),
                     median_and_worst([row["episodes"] for row in solved], ",.0f"),
                     median_and_worst([row["seconds"] for row in runs], ".1f"),
-                    median_and_worst([row["again"] for row in runs], ".4g", worst="min"),
+                    median_and_worst([row["again"] for row in runs if "again" in row], ".4g", worst="min"),
                 ]
             )
     columns = ["goal", "method", "reached", "generations", "episodes", "seconds, all runs", "judged score, all runs"]
@@ -108,5 +108,7 @@ def steering(results: dict[str, Any]) -> str:
     for row in results["steering"]["compared"]:
         own = f"{row['mean']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
         gap = f"{row['difference']:+.3f} ({row['difference_low']:+.3f} to {row['difference_high']:+.3f})"
-        rows.append([row["agent"], row["task"], own, "-" if row["agent"] == "best constant" else gap])
-    return markdown(["agent", "task", "return", "above the best constant"], rows)
+        above = "-" if row["agent"] == "best constant" else gap
+        rows.append([row["agent"], row["task"], f"{row['median']:.3f}", own, above])
+    columns = ["agent", "task", "return, median", "mean (95% interval)", "above the best constant (95% interval)"]
+    return markdown(columns, rows)
