@@ -60,7 +60,7 @@ class Search:
         self.generation, self.used_up = 0, False
         self.standing: list[Champion] = []
         self.holder: Champion | None = None
-        self.start = time.perf_counter()
+        self.start, self.worked = time.perf_counter(), time.process_time()
 
     @property
     def solved(self) -> bool:
@@ -99,6 +99,7 @@ class Search:
             "generations": self.generation,
             "episodes": self.measurement.episodes,
             "seconds": time.perf_counter() - self.start,
+            "cpu_seconds": time.process_time() - self.worked,
         }
         return found | {"again": float(self.measurement.evaluator([best.genome], JUDGES).score_PK.mean())}
 
