@@ -17,7 +17,7 @@ from evosnn.muzero.mcts import Node, Step, Tree, ValueBounds, puct, search
 from evosnn.muzero.networks import Networks, ObservationScale, scale_gradient
 from evosnn.muzero.replay import Episode, Replay, n_step_target
 from evosnn.muzero.value_transform import Support, inverse_value_transform, value_transform
-from evosnn.policy_gradient import PolicyGradient, PolicyGradientConfig, advantages
+from evosnn.policy_gradient import PolicyGradient, PolicyGradientConfig, advantages, advantages_in_group
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -308,7 +308,7 @@ def test_sampled_actions_of_a_box_heed_the_observation():
 def test_going_on_is_going_through(kind):
     """6 episodes are 3, a checkpoint, and 3."""
     env = Chain()
-    config = MuZeroConfig(warm_up=4) if kind is MuZero else PolicyGradientConfig(episodes=4)
+    config = MuZeroConfig(warm_up=4, reanalyse=2) if kind is MuZero else PolicyGradientConfig(episodes=4, group=2)
     whole = train(kind.of(env, config, seed=2), env, 6)
     first = train(kind.of(env, config, seed=2), env, 3)
     second = kind.of(env, config, seed=2)
@@ -358,3 +358,37 @@ def test_advantages_written_out():
 def test_bad_settings_are_named(make, said):
     with pytest.raises(ValueError, match=said):
         make()
+
+
+def test_advantages_in_a_group_written_out():
+    """What followed, less the mean of what followed in the others; nothing follows an end."""
+    rewards = [torch.tensor([1.0, 0.0, 2.0]), torch.tensor([0.5]), torch.tensor([0.0, 1.0])]
+    followed = [[1 + 0.81 * 2, 0.9 * 2, 2.0], [0.5, 0.0, 0.0], [0.9, 1.0, 0.0]]
+    expected = [
+        [followed[i][t] - sum(followed[j][t] for j in range(3) if j != i) / 2 for t in range(len(rewards[i]))]
+        for i in range(3)
+    ]
+    for found, wanted in zip(advantages_in_group(rewards, discount=0.9), expected, strict=True):
+        torch.testing.assert_close(found, torch.tensor(wanted))
+    with pytest.raises(ValueError, match="multiple of group"):
+        PolicyGradientConfig(episodes=8, group=3)
+
+
+def test_reanalysed_targets_are_those_of_the_networks_of_now():
+    """The search is done anew: values move to what the networks say now, and what was played stays."""
+    env = Chain()
+    agent = train(MuZero.of(env, CHAIN, seed=4), env, 20)
+    before = list(agent.replay.episodes)
+    agent.reanalyse()
+    after = list(agent.replay.episodes)
+    assert any(not np.array_equal(old.value_T, new.value_T) for old, new in zip(before, after, strict=True))
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old.reward_T, new.reward_T)
+        np.testing.assert_array_equal(old.action_TD, new.action_TD)
+        assert new.candidate_TKD.shape == old.candidate_TKD.shape
+        np.testing.assert_allclose(new.policy_TK.sum(1), 1)
+    with torch.inference_mode():
+        seen = torch.from_numpy(np.concatenate([episode.observation_TO for episode in after]))
+        now = agent.networks.initial(seen).value_B.numpy()
+    far = [np.abs(np.concatenate([e.value_T for e in episodes]) - now).mean() for episodes in (before, after)]
+    assert far[1] < far[0]

@@ -9,14 +9,27 @@ from evosnn.steering import (
     best_constant,
     compare,
     judge,
+    named_task,
     new_agent,
     steer,
     train_agent,
 )
 from evosnn.steering_baselines import ConstantAction, RandomActions
+from evosnn.steering_together import steer_together
+from evosnn.what_pays import rank_correlation, what_pays
+from scipy.stats import spearmanr
 
 SMALL = SteeringConfig(
-    train=("XOR",), test=("DelayedMatch",), population=4, generations=2, evaluations=1, episodes=4, constants=2, seeds=2
+    train=("XOR",),
+    test=("DelayedMatch",),
+    population=4,
+    generations=2,
+    hold=1,
+    evaluations=1,
+    episodes=4,
+    together=2,
+    constants=2,
+    seeds=2,
 )
 
 
@@ -30,7 +43,7 @@ def test_a_training_that_was_interrupted_is_one_that_was_not(kind, tmp_path):
     if kind == "policy gradient":
         second = train_agent(new_agent(kind, SMALL, seed=1), SMALL, folder=tmp_path, report=again.append)
         assert lines == again
-        observation = np.zeros(19, np.float32)
+        observation = np.zeros(23, np.float32)
         assert whole.act(observation).tolist() == second.act(observation).tolist()
     assert [line["episode"] for line in lines] == [0, 1, 2, 3]
 
@@ -51,13 +64,99 @@ def test_random_actions_are_spread_evenly():
     np.testing.assert_allclose(shares, 1 / 3, atol=0.08)
 
 
+def test_side_by_side_is_one_by_one():
+    """Actions, episodes and returns of evolutions are the same whatever is steered beside them."""
+    config = SteeringConfig(**{**SMALL.__dict__, "generations": 3, "hold": 2})
+    agents, seeds = [RandomActions(k) for k in range(4)], [5, 5, 6, 7]
+    together = steer_together(agents, config.environments("DelayedMatch", 4), seeds)
+    for agent, seed, found in zip(agents, seeds, together, strict=True):
+        env = config.environment("DelayedMatch")
+        observation, _ = env.reset(seed=seed)
+        rewards, over, info = [], False, {}
+        while not over:
+            observation, reward, terminated, truncated, info = env.step(agent.act(observation))
+            rewards.append(reward)
+            over = terminated or truncated
+        assert found["rewards"] == rewards
+        assert found["info"] == info
+
+
+def test_what_learning_gains_is_told():
+    """The best lose with their plasticity off in a maze that has to be learned; without plasticity nothing is lost."""
+    gains = {}
+    for rate in (0.0, 0.3):
+        env = SteeringConfig(**{**SMALL.__dict__, "population": 24, "learning_rate": rate}).environment(
+            "TMaze trials=20"
+        )
+        env.reset(seed=1)
+        gains[rate] = env.history[0]["learning_gains"]
+    assert gains[0.0] == 0
+    assert gains[0.3] > 0.05
+
+
 def test_the_return_is_the_improvement_less_the_cost():
     env = SMALL.environment("DelayedMatch")
     total, info = steer(ConstantAction((0.0,) * 6), env, 7)
     start = env.history[0]["best"]
     improvement = (info["best"] - start) / (env.target - start)
-    lived = info["episodes"] / SMALL.population - 1
+    lived = info["episodes"] / SMALL.population - 5 / 4  # all but the first generation's
     assert total == pytest.approx(improvement - SMALL.cost * lived)
+
+
+def test_a_task_that_is_reached_at_once_returns_the_cost():
+    """Scores beyond the target count as the target: the return is a share of what was missing."""
+    env = SMALL.environment("DelayedMatch")
+    env.target = 0.3  # below what anyone scores in the first generation
+    env.reset(seed=0)
+    _, reward, terminated, _, _ = env.step(np.zeros(6))
+    assert terminated
+    assert reward == pytest.approx(-SMALL.cost * 5 / 4)  # four lives, and one of the best without plasticity
+
+
+def test_learning_rates_drift_as_they_are_steered_and_within_bounds():
+    def rates(action, **changes):
+        env = SteeringConfig(**{**SMALL.__dict__, "generations": 12, **changes}).environment("DelayedMatch")
+        env.target = 2.0
+        env.reset(seed=3)
+        for _ in range(12):
+            env.step(np.array([0, 0, 0, 0, action, 0]))
+        return np.array([record["reward"] for record in env.history])
+
+    kept, raised, lowered = rates(0), rates(1), rates(-1)
+    assert raised[1] > 1.5 * kept[1] > 2 * lowered[1]  # the elite stays as it is
+    assert raised.max() < 100 * np.exp(1.5) * 5  # one step beyond the bound, times what mutation adds
+    assert lowered.min() > 1e-6 * np.exp(-1.5) / 5
+    assert rates(1, learning_rate=0.0).max() == 0  # nobody learns: there is nothing to drift
+
+
+def test_rank_correlation_is_spearmans():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        x, y = rng.integers(0, 6, 24).astype(float), rng.normal(size=24)
+        assert rank_correlation(x, y + x) == pytest.approx(spearmanr(x, y + x)[0])
+    assert rank_correlation(np.ones(5), np.arange(5.0)) == 0
+
+
+def test_what_pays_tells_who_is_fit():
+    """Fitness that grows with a genome's learning rate, or falls with it, is told by the sign."""
+    env = SMALL.environment("XOR")
+    env.reset(seed=0)
+    genomes = env.running.ask()
+    rate_P = np.array([genome.rule.reward for genome in genomes])
+    assert what_pays(genomes, rate_P, None)["learning_pays"] == pytest.approx(1)
+    assert what_pays(genomes, -rate_P, None)["learning_pays"] == pytest.approx(-1)
+    figures = what_pays(genomes, np.array([1.0, 2.0, 3.0, 4.0]), 3.0)
+    assert figures["success"] == 0.25
+    assert np.isfinite(figures["size_pays"])
+
+
+def test_a_name_may_hold_options():
+    task = named_task("TMaze trials=40 reward_observed=true")
+    assert task.settings() == {"name": "TMaze", "trials": 40, "reward_observed": True}
+    with pytest.raises(ValueError, match="such as trials=40, got 'trials'"):
+        named_task("TMaze trials")
+    with pytest.raises(ValueError, match="does not take these options"):
+        named_task("TMaze length=40")
 
 
 def test_the_best_constant_is_one_that_was_tried():
@@ -96,6 +195,8 @@ def test_intervals_hold_what_they_should():
         ({"train": ("XOR",), "test": ("XOR",)}, "none in both"),
         ({"train": ("Nowhere-v0",)}, "Nowhere-v0"),
         ({"constants": 3}, "power of two"),
+        ({"episodes": 5}, "multiple of together"),
+        ({"learning_rate": -0.1}, "learning_rate"),
         ({"seeds": 1}, "seeds"),
         ({"cost": -1.0}, "cost"),
     ],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_type_hints
 
@@ -21,6 +22,23 @@ from evosnn.action_set import ActionSet
 
 FORMAT, VERSION = "evosnn.agent", 1
 T = TypeVar("T")
+
+
+class Player(ABC):
+    """Plays one episode with exploration and keeps what is to be learned from it.
+
+    Args:
+        agent: whose networks choose.
+        episode: number of the episode, which keys what is drawn.
+    """
+
+    @abstractmethod
+    def act(self, observation: np.ndarray) -> Any:
+        """The next action, as the environment takes it."""
+
+    @abstractmethod
+    def finish(self, rewards: Sequence[float]) -> Any:
+        """The episode, with the rewards that followed each action."""
 
 
 class Agent(ABC):
@@ -62,6 +80,17 @@ class Agent(ABC):
         """The action's choices (D,), without exploration."""
 
     @abstractmethod
+    def player(self, episode: int) -> Player:
+        """Who plays an episode with the networks as they are."""
+
+    @abstractmethod
+    def take(self, played: Any, episode: int) -> dict[str, float]:
+        """Learn from an episode, as `Player.finish` gives it.
+
+        Returns:
+            Figures of the episode, among them `return` and `steps`.
+        """
+
     def learn(self, env: gym.Env[Any, Any], episode: int, *, seed: int | None = None) -> dict[str, float]:
         """Play one episode with exploration and learn from it.
 
@@ -73,6 +102,14 @@ class Agent(ABC):
         Returns:
             Figures of the episode, among them `return` and `steps`.
         """
+        player = self.player(episode)
+        observation, _ = env.reset(seed=self.episode_seed(episode) if seed is None else seed)
+        rewards, over = [], False
+        while not over:
+            observation, reward, terminated, truncated, _ = env.step(player.act(observation))
+            rewards.append(float(reward))
+            over = terminated or truncated
+        return self.take(player.finish(rewards), episode)
 
     def act(self, observation: np.ndarray) -> Any:
         """The best action known, as the environment takes it.

@@ -5,10 +5,10 @@ Shapes: T steps, O observation values, D dimensions of an action, M choices a di
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import gymnasium as gym
 import numpy as np
 import torch
 from ddp_utils import keyed_generator, keyed_numpy_generator
@@ -16,7 +16,7 @@ from ddp_utils.seed import key_bits
 from torch import Tensor, nn
 
 from evosnn.action_set import ActionSet
-from evosnn.agent import Agent
+from evosnn.agent import Agent, Player
 from evosnn.muzero.networks import ObservationScale, linear
 
 
@@ -27,7 +27,10 @@ class PolicyGradientConfig:
     Args:
         levels: choices a dimension of a Box action.
         hidden: width of the hidden layers.
-        episodes: episodes an update, >= 1.
+        episodes: episodes an update, >= 1, a multiple of the group.
+        group: so many episodes in a row begin alike (same environment and seed), >= 1. With more than one, what an
+            action was worth is the reward that followed less what followed in the rest of its group, not less a learned
+            value: for environments whose starts differ more than what actions can do.
         epochs: passes over them, >= 1.
         clip: of the ratio of probabilities, > 0.
         discount: of rewards, in (0, 1].
@@ -42,6 +45,7 @@ class PolicyGradientConfig:
     levels: int = 5
     hidden: int = 64
     episodes: int = 8
+    group: int = 1
     epochs: int = 6
     clip: float = 0.2
     discount: float = 0.99
@@ -52,6 +56,8 @@ class PolicyGradientConfig:
     def __post_init__(self) -> None:
         if self.hidden < 1 or self.episodes < 1 or self.epochs < 1 or self.entropy < 0:
             raise ValueError(f"PolicyGradientConfig: out of range: {self}")
+        if self.group < 1 or self.episodes % self.group:
+            raise ValueError(f"PolicyGradientConfig: episodes must be a multiple of group, got {self}")
         if self.clip <= 0 or self.learning_rate <= 0 or not 0 < self.discount <= 1 or not 0 <= self.trace <= 1:
             raise ValueError(f"PolicyGradientConfig: out of range: {self}")
 
@@ -109,6 +115,55 @@ def advantages(reward_T: Tensor, value_T: Tensor, *, discount: float, trace: flo
     return found
 
 
+def advantages_in_group(rewards: Sequence[Tensor], *, discount: float) -> list[Tensor]:
+    """Advantages of episodes that began alike, without a learned value.
+
+        A^i_t = G^i_t - mean_{j != i} G^j_t,    G^i_t = sum_{k >= t} discount^(k-t) r^i_k, 0 after the end
+
+    Args:
+        rewards: of each of the n >= 2 episodes, (T_i,).
+        discount: of rewards.
+
+    Returns:
+        One tensor an episode, (T_i,).
+
+    References:
+        Kool, van Hoof, Welling (2019), Buy 4 REINFORCE samples, get a baseline for free; Shao et al. (2024), arXiv
+        2402.03300 (group-relative baselines).
+    """
+    returns_NT = torch.zeros(len(rewards), max(map(len, rewards)))
+    for row, reward_T in enumerate(rewards):
+        returns_NT[row, : len(reward_T)] = advantages(
+            reward_T, torch.zeros(len(reward_T)), discount=discount, trace=1.0
+        )
+    others_NT = (returns_NT.sum(0) - returns_NT) / (len(rewards) - 1)
+    return [(own - others)[: len(r)] for own, others, r in zip(returns_NT, others_NT, rewards, strict=True)]
+
+
+class _Player(Player):
+    """Draws actions from the policy."""
+
+    def __init__(self, agent: PolicyGradient, episode: int) -> None:
+        self.agent = agent
+        self.rng = keyed_numpy_generator(agent.seed, "policy gradient episode", episode)
+        self.rows: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def act(self, observation: np.ndarray) -> Any:
+        """See `Player`."""
+        observation_O, actions = np.asarray(observation, np.float32), self.agent.actions
+        with torch.inference_mode():
+            logits_TDM, _ = self.agent.networks(torch.from_numpy(observation_O).unsqueeze(0))
+        choice_D = actions.sample(logits_TDM[0].double().numpy(), 1, self.rng)[0]
+        self.rows.append((observation_O, choice_D))
+        return actions.action(choice_D)
+
+    def finish(self, rewards: Sequence[float]) -> dict[str, Tensor]:
+        """See `Player`."""
+        observations, choices = zip(*self.rows, strict=True)
+        parts = (np.array(observations), np.array(choices), np.array(rewards, np.float32))
+        return dict(zip(("observation_TO", "action_TD", "reward_T"), map(torch.from_numpy, parts), strict=True))
+
+
 class PolicyGradient(Agent):
     """PPO with a factored categorical policy; the end of an episode has value zero.
 
@@ -136,9 +191,12 @@ class PolicyGradient(Agent):
             logits_TDM, _ = self.networks(torch.from_numpy(observation_O).unsqueeze(0))
         return logits_TDM[0].argmax(-1).numpy()
 
-    def learn(self, env: gym.Env[Any, Any], episode: int, *, seed: int | None = None) -> dict[str, float]:
-        """Play one episode; update when as many as an update takes are there."""
-        played = self._play(env, episode, self.episode_seed(episode) if seed is None else seed)
+    def player(self, episode: int) -> Player:
+        """Who plays by draws from the policy."""
+        return _Player(self, episode)
+
+    def take(self, played: dict[str, Tensor], episode: int) -> dict[str, float]:
+        """Keep an episode; update when as many as an update takes are there."""
         self.waiting.append(played)
         figures = {"return": float(played["reward_T"].sum()), "steps": float(len(played["reward_T"]))}
         if len(self.waiting) < self.config.episodes:
@@ -149,21 +207,6 @@ class PolicyGradient(Agent):
         self.waiting = []
         return figures | {"loss": loss}
 
-    def _play(self, env: gym.Env[Any, Any], episode: int, seed: int) -> dict[str, Tensor]:
-        rng = keyed_numpy_generator(self.seed, "policy gradient episode", episode)
-        observation, _ = env.reset(seed=seed)
-        rows, over = [], False
-        while not over:
-            observation_O = np.asarray(observation, np.float32)
-            with torch.inference_mode():
-                logits_TDM, _ = self.networks(torch.from_numpy(observation_O).unsqueeze(0))
-            choice_D = self.actions.sample(logits_TDM[0].double().numpy(), 1, rng)[0]
-            observation, reward, terminated, truncated, _ = env.step(self.actions.action(choice_D))
-            over = terminated or truncated
-            rows.append((observation_O, choice_D, np.float32(reward)))
-        parts = (torch.from_numpy(np.array(part)) for part in zip(*rows, strict=True))
-        return dict(zip(("observation_TO", "action_TD", "reward_T"), parts, strict=True))
-
     def _update(self, episode: int) -> float:
         config = self.config
         observation_TO = torch.cat([each["observation_TO"] for each in self.waiting])
@@ -172,12 +215,17 @@ class PolicyGradient(Agent):
             logits_TDM, value_T = self.networks(observation_TO)
             old_T = self.actions.log_probability(logits_TDM, action_TD)
         lengths = [len(each["reward_T"]) for each in self.waiting]
+        rewards = [each["reward_T"] for each in self.waiting]
         gains = [
-            advantages(each["reward_T"], values, discount=config.discount, trace=config.trace)
-            for each, values in zip(self.waiting, value_T.split(lengths), strict=True)
+            advantages(reward_T, values, discount=config.discount, trace=config.trace)
+            for reward_T, values in zip(rewards, value_T.split(lengths), strict=True)
         ]
+        target_T = torch.cat(gains) + value_T
+        if config.group > 1:
+            starts = range(0, len(rewards), config.group)
+            groups = [rewards[first : first + config.group] for first in starts]
+            gains = [gain for group in groups for gain in advantages_in_group(group, discount=config.discount)]
         gain_T = torch.cat(gains)
-        target_T = gain_T + value_T
         gain_T = (gain_T - gain_T.mean()) / gain_T.std(correction=0).clamp_min(1e-6)
         draw = keyed_generator(self.seed, "policy gradient shuffle", episode)
         total = 0.0

@@ -15,8 +15,8 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from evosnn.envs.arguments import check_render_mode, evolution_config, target_score
 from evosnn.envs.canvas import BLACK, BLUE, GREY, ORANGE, RED, Canvas
-from evosnn.envs.task_env import check_render_mode
 from evosnn.evolution_config import EvolutionConfig
 from evosnn.genome import Genome
 from evosnn.initial_genome import initial_genome
@@ -104,18 +104,15 @@ class GrowEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
     ) -> None:
         check_render_mode(self.metadata, render_mode)
         self.task = make_task(task)
-        target = self.task.solved if target is None else float(target)
-        if not math.isfinite(target):
-            raise ValueError(f"Grow-v0: {self.task.name} has no score that counts as solved; give a finite target")
+        self.target = target_score("Grow-v0", self.task, target)
         if steps < 1 or episodes < 1 or not wiring_cost >= 0:
             raise ValueError(
                 f"Grow-v0: needs steps >= 1, episodes >= 1 and wiring_cost >= 0, got {steps}, {episodes} and "
                 f"{wiring_cost}"
             )
-        self.steps, self.episodes, self.target, self.wiring_cost = steps, episodes, target, wiring_cost
-        if isinstance(config, Mapping):
-            config = EvolutionConfig.from_dict(config)
-        self.config = config or EvolutionConfig(rule=Rule.reward_stdp(reward=1e-4, direct=1e-4), plastic=True)
+        self.steps, self.episodes, self.wiring_cost = steps, episodes, wiring_cost
+        learning = EvolutionConfig(rule=Rule.reward_stdp(reward=1e-4, direct=1e-4), plastic=True)
+        self.config = evolution_config(config, learning)
         self.interface = suitable_interface(self.task, plastic=self.config.plastic)
         self.render_mode = render_mode
         self.action_space = spaces.Discrete(len(ACTIONS))

@@ -15,6 +15,7 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from evosnn.envs.arguments import check_render_mode
 from evosnn.tasks.task import Discrete, State, Task
 
 
@@ -58,9 +59,15 @@ class TaskEnv(gymnasium.Env[Any, Any]):
         return obs_BO[0].numpy(), {}
 
     def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
-        """Take one step."""
+        """Take one step.
+
+        Raises:
+            ResetNeeded: there is no episode, or it has ended.
+        """
         if not self.state:
             raise gymnasium.error.ResetNeeded(f"{self.task.name}: call reset before step")
+        if bool(self.state["over"][0]):
+            raise gymnasium.error.ResetNeeded(f"{self.task.name}: the episode has ended, call reset before step")
         self.state, obs_BO, reward_B, terminated_B, truncated_B = self.task.step(
             self.state, torch.tensor([int(action)])
         )
@@ -155,9 +162,3 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv[Any, Any, Any]):
                 value[rows] = fresh[name]
             obs_BO[rows] = fresh_obs_BO
         return obs_BO.numpy(), reward_B.numpy(), terminated_B.numpy(), truncated_B.numpy(), {}
-
-
-def check_render_mode(metadata: dict[str, Any], render_mode: str | None) -> None:
-    """Raise ValueError for a mode that the metadata does not name."""
-    if render_mode is not None and render_mode not in metadata["render_modes"]:
-        raise ValueError(f"render_mode must be one of {metadata['render_modes']} or None, got {render_mode!r}")

@@ -5,10 +5,10 @@ Shapes: T steps of an episode, O observation values, D dimensions of an action, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-import gymnasium as gym
 import numpy as np
 import torch
 from ddp_utils import keyed_numpy_generator
@@ -16,7 +16,7 @@ from ddp_utils.seed import key_bits
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from evosnn.agent import Agent
+from evosnn.agent import Agent, Player
 from evosnn.muzero.mcts import SearchConfig, SearchResult, search
 from evosnn.muzero.networks import Networks, scale_gradient
 from evosnn.muzero.replay import Batch, Episode, Replay
@@ -44,6 +44,8 @@ class MuZeroConfig:
         value_weight: of the value's loss beside policy and reward, > 0.
         temperature: of the visits that actions are drawn by at the start of training, > 0; it falls to a quarter.
         cooling: episodes in which it falls, >= 1.
+        reanalyse: episodes after which all replayed positions are searched anew with the networks as they are then,
+            >= 0; 0 for never. Where steps are dear and searches cheap, policy targets keep up with the model so.
 
     Raises:
         ValueError: an argument is out of its range.
@@ -65,6 +67,7 @@ class MuZeroConfig:
     value_weight: float = 0.25
     temperature: float = 1.0
     cooling: int = 100
+    reanalyse: int = 0
 
     def __post_init__(self) -> None:
         counts = {name: getattr(self, name) for name in ("hidden", "latent", "unroll", "n_step", "batch", "capacity")}
@@ -72,9 +75,34 @@ class MuZeroConfig:
         wrong = {name: value for name, value in counts.items() if value < 1}
         rates = ("updates", "learning_rate", "value_weight", "temperature")
         wrong |= {name: getattr(self, name) for name in rates if getattr(self, name) <= 0}
-        wrong |= {name: getattr(self, name) for name in ("warm_up", "weight_decay") if getattr(self, name) < 0}
+        wrong |= {
+            name: getattr(self, name) for name in ("warm_up", "weight_decay", "reanalyse") if getattr(self, name) < 0
+        }
         if wrong:
             raise ValueError(f"MuZeroConfig: out of range: {wrong}")
+
+
+class _Player(Player):
+    """Searches with noise, and draws actions by the visits."""
+
+    def __init__(self, agent: MuZero, episode: int) -> None:
+        self.agent = agent
+        self.rng = keyed_numpy_generator(agent.seed, "muzero episode", episode)
+        self.temperature = agent.config.temperature * max(0.25, 1 - 0.75 * episode / agent.config.cooling)
+        self.rows: list[tuple[Any, ...]] = []
+
+    def act(self, observation: np.ndarray) -> Any:
+        """See `Player`."""
+        observation_O = np.asarray(observation, np.float32)
+        found = self.agent.look(observation_O, self.rng, explore=True)
+        choice_D = found.choose(self.rng, self.temperature)
+        self.rows.append((observation_O, choice_D, found.value, *self.agent.padded(found)))
+        return self.agent.actions.action(choice_D)
+
+    def finish(self, rewards: Sequence[float]) -> Episode:
+        """See `Player`."""
+        observation_TO, action_TD, value_T, candidate_TKD, policy_TK = map(np.array, zip(*self.rows, strict=True))
+        return Episode(observation_TO, action_TD, np.array(rewards), value_T, candidate_TKD, policy_TK)
 
 
 class MuZero(Agent):
@@ -90,7 +118,8 @@ class MuZero(Agent):
     tasks whose time limit is part of what is observed.
 
     References:
-        Schrittwieser et al. (2020), arXiv 1911.08265; Hubert et al. (2021), arXiv 2104.06303.
+        Schrittwieser et al. (2020), arXiv 1911.08265; Hubert et al. (2021), arXiv 2104.06303; Schrittwieser et al.
+        (2021), arXiv 2104.06294 (reanalyse).
     """
 
     kind: ClassVar[str] = "muzero"
@@ -128,9 +157,12 @@ class MuZero(Agent):
         rng = keyed_numpy_generator(self.seed, "muzero act")
         return self.look(observation_O, rng, explore=False).choose()
 
-    def learn(self, env: gym.Env[Any, Any], episode: int, *, seed: int | None = None) -> dict[str, float]:
-        """Play one episode and take the gradient steps that it owes."""
-        played = self.play_episode(env, episode, self.episode_seed(episode) if seed is None else seed)
+    def player(self, episode: int) -> Player:
+        """Who plays by searches with noise."""
+        return _Player(self, episode)
+
+    def take(self, played: Episode, episode: int) -> dict[str, float]:
+        """Keep an episode and take the gradient steps that it owes."""
         self.replay.add(played)
         self.networks.scale.update(torch.from_numpy(played.observation_TO))
         self.steps += len(played)
@@ -142,26 +174,30 @@ class MuZero(Agent):
         while self.updates >= 1:
             self.updates -= 1
             losses.append(self.update())
+        if self.config.reanalyse and (episode + 1) % self.config.reanalyse == 0:
+            self.reanalyse()
         return figures | ({"loss": float(np.mean(losses))} if losses else {})
 
-    def play_episode(self, env: gym.Env[Any, Any], episode: int, seed: int) -> Episode:
-        """One episode with exploration."""
-        rng = keyed_numpy_generator(self.seed, "muzero episode", episode)
-        config = self.config
-        temperature = config.temperature * max(0.25, 1 - 0.75 * episode / config.cooling)
-        observation, _ = env.reset(seed=seed)
-        rows, over = [], False
-        while not over:
-            observation_O = np.asarray(observation, np.float32)
-            found = self.look(observation_O, rng, explore=True)
-            choice_D = found.choose(rng, temperature)
-            observation, reward, terminated, truncated, _ = env.step(self.actions.action(choice_D))
-            over = terminated or truncated
-            padding = self.candidates - len(found.visits_K)
-            candidate_KD = np.concatenate([found.action_KD, np.repeat(found.action_KD[:1], padding, axis=0)])
-            policy_K = np.concatenate([found.policy_K, np.zeros(padding)])
-            rows.append((observation_O, choice_D, float(reward), found.value, candidate_KD, policy_K))
-        return Episode(*(np.array(part) for part in zip(*rows, strict=True)))
+    def padded(self, found: SearchResult) -> tuple[np.ndarray, np.ndarray]:
+        """Actions considered and their shares, K of each."""
+        padding = self.candidates - len(found.visits_K)
+        candidate_KD = np.concatenate([found.action_KD, np.repeat(found.action_KD[:1], padding, axis=0)])
+        return candidate_KD, np.concatenate([found.policy_K, np.zeros(padding)])
+
+    def reanalyse(self) -> None:
+        """Search all replayed positions anew; what came of the actions taken stays."""
+        for number, episode in enumerate(self.replay.episodes):
+            rngs = [
+                keyed_numpy_generator(self.seed, f"muzero reanalyse.{self.trained}.{number}", t)
+                for t in range(len(episode))
+            ]
+            observation_TO = torch.from_numpy(episode.observation_TO)
+            found_T = search(self.networks, observation_TO, self.actions, self.config.search, rngs)
+            candidates, policies = (np.array(part) for part in zip(*map(self.padded, found_T), strict=True))
+            values = np.array([found.value for found in found_T])
+            self.replay.episodes[number] = replace(
+                episode, value_T=values, candidate_TKD=candidates, policy_TK=policies
+            )
 
     def update(self) -> float:
         """One gradient step on replayed positions; returns the loss."""
