@@ -25,6 +25,13 @@ def reached(row: dict[str, Any]) -> bool:
     return row["solved"] if row.get("aim", row["target"]) == row["target"] else row["again"] >= row["target"]
 
 
+def seconds(runs: Sequence[dict[str, Any]]) -> str:
+    """Seconds by the clock, and those of the processor where they are known."""
+    worked = [row["cpu_seconds"] for row in runs if "cpu_seconds" in row]
+    clock = median_and_worst([row["seconds"] for row in runs], ".1f")
+    return f"{clock} (processor {median_and_worst(worked, '.1f')})" if len(worked) == len(runs) else clock
+
+
 def targets(results: dict[str, Any]) -> str:
     """Runs that reached the goal, by task and method."""
     if "targets" not in results:
@@ -44,7 +51,7 @@ def targets(results: dict[str, Any]) -> str:
                     f"{len(solved)} of {len(runs)}",
                     median_and_worst([row["generations"] for row in solved], ".0f"),
                     median_and_worst([row["episodes"] for row in solved], ",.0f"),
-                    median_and_worst([row["seconds"] for row in runs], ".1f"),
+                    seconds(runs),
                     median_and_worst([row["again"] for row in runs if "again" in row], ".4g", worst="min"),
                 ]
             )
