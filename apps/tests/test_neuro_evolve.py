@@ -214,3 +214,16 @@ def test_steer(neuro, tmp_path):
     assert json.loads(ended.out)["compared"] == summary["compared"]
     text = neuro("evolve", "steer", *STEER, "--out", "run", "--resume", "auto", "--quiet").out
     assert "best constant" in text
+
+
+def test_steer_on_two_processes(neuro, neuro_process, tmp_path):
+    """--nproc 2 trains the same agent and judges it alike; --tensorboard writes events beside the metrics."""
+    options = (*STEER, "--agents", "policy gradient", "--device", "cpu", "--quiet")
+    ended = neuro_process("evolve", "steer", *options, "--nproc", 2, "--tensorboard", "--out", "two")
+    assert ended.code == 0, ended.err
+    assert neuro("evolve", "steer", *options, "--out", "one").code == 0
+    one, two = (json.loads((tmp_path / name / "steering.json").read_text()) for name in ("one", "two"))
+    assert one["rows"] == two["rows"]
+    assert list((tmp_path / "two" / "policy-gradient" / "tensorboard").iterdir())
+    files = [(tmp_path / name / "policy-gradient" / "agent").read_bytes() for name in ("one", "two")]
+    assert files[0] == files[1]

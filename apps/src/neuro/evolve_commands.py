@@ -104,9 +104,12 @@ def steer(
     episodes: Annotated[int | None, typer.Option(help="Evolutions to train on.", min=1)] = None,
     config: ConfigFile = None,
     settings: Settings = None,
+    device: Device = None,
     seed: Seed = None,
+    nproc: Nproc = 1,
     resume: Resume = "never",
     out: RunFolder = None,
+    tensorboard: TensorBoard = False,
     as_json: Json = False,
     quiet: Quiet = False,
     dry_run: DryRun = False,
@@ -115,20 +118,23 @@ def steer(
     from neuro.config import resolve
     from neuro.embed_commands import show_plan
     from neuro.evolve_settings import EvolveSteerSettings
-    from neuro.launching import check_single_process
+    from neuro.launching import check_processes, relaunch_run
     from neuro.output import print_json, print_table, say
     from neuro.run_folder import resumed_config
 
-    flags = {"agents": agents, "steering.episodes": episodes, "seed": seed}
+    flags = {"agents": agents, "steering.episodes": episodes, "seed": seed, "device": device}
     base = resumed_config(out, resume)
     resolved = resolve(EvolveSteerSettings, base=base, file=config, assignments=settings or (), flags=flags)
-    check_single_process("evolve steer")
+    check_processes(nproc, resolved.device)
     if dry_run:
-        show_plan("evolve-steer", resolved, out=out, resume=resume, nproc=1, as_json=as_json)
+        show_plan("evolve-steer", resolved, out=out, resume=resume, nproc=nproc, as_json=as_json)
         return
+    relaunch_run("evolve-steer", resolved, out=out, resume=resume, nproc=nproc)
     from neuro import evolve_steer
 
-    summary = evolve_steer.steer(resolved, out=out, resume=resume, quiet=quiet)
+    summary = evolve_steer.steer(resolved, out=out, resume=resume, quiet=quiet, tensorboard=tensorboard)
+    if summary is None:
+        return
     if as_json:
         print_json(summary)
         return

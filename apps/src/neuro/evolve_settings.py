@@ -63,10 +63,10 @@ class EvolveSteerSettings:
         agents: what is trained: "planner", "policy gradient" or "both".
         steering: tasks and sizes.
         seed: keys everything that is drawn.
-        device: agents and steered evolutions are small and live on the CPU.
+        device: where the networks of steered evolutions live; agents are small and live on the CPU.
     """
 
     agents: Literal["planner", "policy gradient", "both"] = "both"
     steering: SteeringConfig = field(default_factory=SteeringConfig)
     seed: int = 0
-    device: Literal["cpu"] = "cpu"
+    device: str = "cpu"

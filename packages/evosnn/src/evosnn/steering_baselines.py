@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from ddp_utils import keyed_numpy_generator
 
-from evosnn.envs.steer import ACTIONS
+from evosnn.envs.steer_settings import ACTIONS
 
 LEVELS = 3  # of each entry of an action: less, as given, more
 

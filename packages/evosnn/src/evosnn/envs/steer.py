@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from evosnn.envs.arguments import check_render_mode, evolution_config, target_score
 from evosnn.envs.canvas import BLACK, BLUE, GREEN, GREY, LIGHT, Canvas
+from evosnn.envs.steer_settings import ACTIONS, steering
 from evosnn.evaluation import episode_seeds, evaluate_together
 from evosnn.evolution import Evolution
 from evosnn.evolution_config import EvolutionConfig
@@ -28,54 +29,15 @@ from evosnn.tasks.registry import make_task
 from evosnn.tasks.task import Task
 from evosnn.what_pays import what_pays
 
-ACTIONS = ("mutation rate", "mutation size", "growth", "pruning", "plasticity rates", "selection pressure")
 OBSERVATIONS = (
     *("best ever", "best", "q90", "q75", "median", "q25", "q10", "mean", "std"),
     *("diversity", "species", "neurons", "edges", "rate", "direct", "reward", "stagnation", "budget left", "gain"),
     *("learning pays", "size pays", "success", "learning gains"),
 )
 LEAST_RATE, GREATEST_RATE = 1e-6, 1e2  # of learning: beyond these means the drift stops
-DRIFT = 1.5
 _MEMORY = 0.7
 _BOUND = 10.0
 _WIDTH, _HEIGHT = 480, 320
-
-
-def steering(config: EvolutionConfig, action: NDArray[np.float64]) -> dict[str, float | int]:
-    """The settings that an action asks for, as `Evolution.adjust` takes them.
-
-    Each entry scales what the configuration says; 0 leaves it as it is:
-
-        mutation rate       weight_share 2^a
-        mutation size       weight_size 4^a
-        growth              add_edge, add_neuron and duplicate 4^a
-        pruning             remove_edge 4^a, and prune_below 0.3 a where a > 0
-        plasticity rates    plasticity_drift 1.5 a: the learning rates of all children grow by e^(1.5 a)
-        selection pressure  survival 3^-a, tournament 2^a, and species 2^-a, in which there is less shelter
-
-    Args:
-        config: the configuration at the start.
-        action: in [-1, 1], (6,).
-    """
-    rate, size, growth, pruning, plasticity, pressure = (float(a) for a in np.clip(action, -1, 1))
-    mutation, selection = config.mutation, config.selection
-
-    def share(base: float, factor: float) -> float:
-        return min(1.0, base * factor)
-
-    return {
-        "weight_share": share(mutation.weight_share, 2**rate),
-        "weight_size": mutation.weight_size * 4**size,
-        "add_edge": share(mutation.add_edge, 4**growth),
-        "add_neuron": share(mutation.add_neuron, 4**growth),
-        "duplicate": share(mutation.duplicate, 4**growth),
-        "remove_edge": share(mutation.remove_edge, 4**pruning),
-        "prune_below": mutation.prune_below + 0.3 * max(pruning, 0.0),
-        "plasticity_drift": mutation.plasticity_drift + DRIFT * plasticity,
-        "survival": share(selection.survival, 3**-pressure),
-        "tournament": max(1, round(selection.tournament * 2**pressure)),
-        "species": max(1, round(config.speciation.species * 2**-pressure)),
-    }
 
 
 class SteerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
@@ -87,8 +49,8 @@ class SteerEnv(gymnasium.Env[NDArray[np.float32], NDArray[np.float32]]):
 
     ## Action Space
     `Box(-1, 1, (6,))`, float32: mutation rate, mutation size, growth, pruning, plasticity rates, selection pressure;
-    see `steering`. 0 is the configuration as given. Plasticity rates act only where networks learn, and until their
-    mean is 1e-6 or 100.
+    see `evosnn.envs.steer_settings`. 0 is the configuration as given. Plasticity rates act only where networks learn,
+    and until their mean is 1e-6 or 100.
 
     ## Observation Space
     `Box(-10, 10, (23,))`, float32, cut to the bounds. Scores are given as (score - best_0) / (target - best_0), with
