@@ -101,6 +101,19 @@ def test_batched_vector_is_the_synchronous_one(env_id):
     one_by_one.close()
 
 
+@BATCHED
+def test_a_step_after_the_end_is_refused(env_id):
+    env = make(env_id, **SMALL[env_id]).unwrapped
+    with pytest.raises(gymnasium.error.ResetNeeded, match="call reset"):
+        env.step(0)
+    for seed in range(2):
+        env.reset(seed=seed)
+        while not any(env.step(0)[2:4]):
+            pass
+        with pytest.raises(gymnasium.error.ResetNeeded, match="has ended"):
+            env.step(0)
+
+
 @EVERY
 def test_renders_what_happens(env_id):
     env = make(env_id, render_mode="rgb_array", **SMALL[env_id])
