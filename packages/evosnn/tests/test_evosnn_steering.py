@@ -85,9 +85,9 @@ def test_what_learning_gains_is_told():
     """The best lose with their plasticity off in a maze that has to be learned; without plasticity nothing is lost."""
     gains = {}
     for rate in (0.0, 0.3):
-        env = SteeringConfig(**{**SMALL.__dict__, "population": 24, "learning_rate": rate}).environment(
-            "TMaze trials=20"
-        )
+        env = SteeringConfig(
+            **{**SMALL.__dict__, "population": 24, "evaluations": 4, "learning_rate": rate}
+        ).environment("TMaze trials=20")
         env.reset(seed=1)
         gains[rate] = env.history[0]["learning_gains"]
     assert gains[0.0] == 0
