@@ -23,6 +23,7 @@ import sdquant as sd
 import spikecode as sc
 from evosnn.drawing import plot_network, save_figure
 from evosnn.film import plot_strip
+from neuro.evolve_plots import steering_comparison
 
 RESULTS = Path(__file__).parent / "results"
 ASSETS = Path(__file__).parents[1] / "docs" / "assets"
@@ -110,8 +111,12 @@ def evolution_pictures() -> None:
 def main() -> None:
     """Draw all."""
     evolution_pictures()
-    names = ("codecs", "sdquant", "spikecode", "spikeformer_quality")
-    codecs, sdquant, spikecode, language = (json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in names)
+    names = ("codecs", "sdquant", "spikecode", "spikeformer_quality", "evosnn")
+    codecs, sdquant, spikecode, language, evolution = (
+        json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in names
+    )
+    steered = evolution["steering"]
+    steering_comparison(steered["rows"], steered["compared"], ASSETS / "evolution-steering.png")
     language_curves(language)
     spike_pictures(spikecode)
     codec_recall(codecs)

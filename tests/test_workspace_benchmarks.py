@@ -22,7 +22,6 @@ SCRIPTS = (
     "evosnn",
 )
 NOT_MEASURED = {
-    "evosnn": {"steering"},
     "spikeformer_quality": {"rates"},
 }  # parts whose tables say so
 
