@@ -378,6 +378,8 @@ def test_reanalysed_targets_are_those_of_the_networks_of_now():
     """The search is done anew: values move to what the networks say now, and what was played stays."""
     env = Chain()
     agent = train(MuZero.of(env, CHAIN, seed=4), env, 20)
+    assert isinstance(agent, MuZero)
+    assert isinstance(agent.networks, Networks)
     before = list(agent.replay.episodes)
     agent.reanalyse()
     after = list(agent.replay.episodes)
