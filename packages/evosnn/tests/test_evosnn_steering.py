@@ -68,9 +68,9 @@ def test_side_by_side_is_one_by_one():
     """Actions, episodes and returns of evolutions are the same whatever is steered beside them."""
     config = SteeringConfig(**{**SMALL.__dict__, "generations": 3, "hold": 2})
     agents, seeds = [RandomActions(k) for k in range(4)], [5, 5, 6, 7]
-    together = steer_together(agents, config.environments("DelayedMatch", 4), seeds)
+    together = steer_together(agents, config.environments("XOR", 4), seeds)
     for agent, seed, found in zip(agents, seeds, together, strict=True):
-        env = config.environment("DelayedMatch")
+        env = config.environment("XOR")
         observation, _ = env.reset(seed=seed)
         rewards, over, info = [], False, {}
         while not over:
@@ -115,7 +115,7 @@ def test_a_task_that_is_reached_at_once_returns_the_cost():
 
 def test_learning_rates_drift_as_they_are_steered_and_within_bounds():
     def rates(action, **changes):
-        env = SteeringConfig(**{**SMALL.__dict__, "generations": 12, **changes}).environment("DelayedMatch")
+        env = SteeringConfig(**{**SMALL.__dict__, "generations": 12, **changes}).environment("XOR")
         env.target = 2.0
         env.reset(seed=3)
         for _ in range(12):
