@@ -79,7 +79,7 @@ def test_izhikevich_cells_fire_as_often_as_an_integrator_with_events_says(cell: 
     def crossing(t: float, y: np.ndarray) -> float:
         return y[0] - 30.0
 
-    crossing.terminal = True
+    crossing.terminal = True  # pyright: ignore[reportFunctionMemberAccess]
     y, t, expected = [-65.0, -13.0], 0.0, 0
     while t < 500.0:
         part = solve_ivp(slope, (t, 500.0), y, events=crossing, rtol=1e-8, atol=1e-8)

@@ -128,6 +128,6 @@ def test_gated_weights_solve_their_differential_equation(seed: int, baseline: fl
         (lambda: DopamineSTDP(tau_n=0.0), "tau_n: more than 0 ms"),
     ],
 )
-def test_a_bad_constant_is_named(build, named: str) -> None:  # noqa: ANN001
+def test_a_bad_constant_is_named(build, named: str) -> None:
     with pytest.raises(ValueError, match=named):
         build()

@@ -13,8 +13,8 @@ from lsm.checks import require_above, require_at_least, require_finite, require_
 class STDP:
     """Weights that grow where the source spikes before the target, and shrink where it spikes after.
 
-    With the traces K+ of the source's and K- of the target's spikes, which decay with tau_plus and tau_minus and jump by
-    1 at a spike, and the whole delay of the projection on the dendrite's side (a target's spike reaches the synapse
+    With the traces K+ of the source's and K- of the target's spikes, which decay with tau_plus and tau_minus and jump
+    by 1 at a spike, and the whole delay of the projection on the dendrite's side (a target's spike reaches the synapse
     after the delay; the source's spike acts at once and its weight arrives after the delay):
 
         a target's spike reaches the synapse:   w <- w + rate w_max (1 - w / w_max)^mu_plus K+
