@@ -1,0 +1,20 @@
+"""How the kernels for the CPU are compiled."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+with warnings.catch_warnings():
+    # What numba says about its own dependencies must not fail a program that turns warnings into errors.
+    warnings.simplefilter("ignore")
+    import numba
+
+
+def jit(function: Callable[..., Any]) -> Any:
+    """Compile without the interpreter lock, with a cache on disk where there is a folder for it."""
+    try:
+        return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    except RuntimeError:  # numba finds no writable folder for its cache
+        return numba.njit(nogil=True, error_model="numpy")(function)

@@ -1,0 +1,168 @@
+"""A built network that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lsm import engine
+from lsm.build import build_stores
+from lsm.history import chunk_spikes, empty_history
+from lsm.input_spikes import input_arrays
+from lsm.kernels import run
+from lsm.kernels.numba_jit import numba
+from lsm.layout import TILES, Layout, count_partitions
+from lsm.network import Network
+from lsm.recording import Recording
+from lsm.store import delay_steps, plan_stores
+
+Inputs = Mapping[str, tuple[ArrayLike, ArrayLike]]
+
+
+class Simulation:
+    """A network with its synapses and state; made by `Network.build`.
+
+    Args:
+        network: the description.
+        device: "auto", "cpu" or "reference".
+        precision: "float32" or "float64".
+        threads: of the simulation, or None.
+        partitions: parts that threads share out, or None.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        device: str = "auto",
+        *,
+        precision: Literal["float32", "float64"] = "float32",
+        threads: int | None = None,
+        partitions: int | None = None,
+    ) -> None:
+        if device not in ("auto", "cpu", "reference"):
+            raise ValueError(f"build: device must be 'auto', 'cpu' or 'reference', got {device!r}")
+        if precision not in ("float32", "float64"):
+            raise ValueError(f"build: precision must be 'float32' or 'float64', got {precision!r}")
+        if not network.populations:
+            raise ValueError("build: the network has no population")
+        self.network, self.device, self.precision = network, device, precision
+        self.threads = min(TILES, numba.config.NUMBA_NUM_THREADS if threads is None else threads)
+        if self.threads < 1:
+            raise ValueError(f"build: threads must be >= 1, got {threads}")
+        sizes = [population.n for population in network.populations]
+        self.layout = Layout(tuple(sizes), partitions or count_partitions(sizes, self.threads))
+        quantum_GR = engine.quanta(network)
+        plans = plan_stores(network.projections, quantum_GR, network.step)
+        delays = [delay_steps(projection.delay, network.step) for projection in network.projections]
+        self.shortest_delay = min((low for low, _ in delays), default=1)
+        self.longest_delay = max((high for _, high in delays), default=1)
+        self.stores = build_stores(network, self.layout, plans, quantum_GR, self.threads)
+        self.neurons = engine.neuron_arrays(network, self.layout, quantum_GR, np.dtype(precision))
+        self.drives = engine.drive_arrays(network, quantum_GR)
+        self.spikes = empty_history(self.layout, self.longest_delay + self.shortest_delay)
+        self.work = run.work_arrays(self.layout, network, self.threads)
+        self.steps_done = 0
+        self.events = 0
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of neurons, inputs among them."""
+        return self.network.n_neurons
+
+    @property
+    def synapses(self) -> int:
+        """Number of synapses."""
+        return len(self.stores.targets) + len(self.stores.synapses)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all arrays; of the spike history, what spikes have touched at most."""
+        return self.synapse_bytes + sum(part.nbytes for part in (*self.neurons, *self.drives, *self.work, *self.spikes))
+
+    @property
+    def synapse_bytes(self) -> int:
+        """Bytes of the synapses and the pointers to them."""
+        return sum(part.nbytes for part in self.stores)
+
+    @property
+    def bytes_per_synapse(self) -> float:
+        """Bytes of the synapses and the pointers to them, per synapse."""
+        return self.synapse_bytes / max(1, self.synapses)
+
+    @property
+    def time(self) -> float:
+        """Simulated time, ms."""
+        return self.steps_done * self.network.step
+
+    def run(self, duration: float, inputs: Inputs | None = None, *, record: bool | Sequence[str] = True) -> Recording:
+        """Go on for some time.
+
+        Args:
+            duration: ms, a whole number of steps.
+            inputs: spikes of input populations: name to (times, channels), times in ms since the beginning of this run,
+                0 to duration. A spike belongs to the step that ends at its time or next after it; several of a channel
+                in one step are one.
+            record: True for the spikes of all populations, False for counts only, or names of populations.
+
+        Returns:
+            The spikes.
+
+        Raises:
+            ValueError: duration is no whole number of steps, a name is unknown, or inputs lie outside the run.
+        """
+        populations = self.network.populations
+        if isinstance(record, bool):
+            kept = [record] * len(populations)
+        else:
+            names = {self.network.find(name).name for name in record}
+            kept = [population.name in names for population in populations]
+        steps_n, ids_n, count_G = [], [], np.zeros(len(populations), np.int64)
+        for first_step, part_G, step_n, id_n in self.chunks(duration, inputs, np.array(kept)):
+            count_G += part_G
+            steps_n.append(step_n + first_step)
+            ids_n.append(id_n)
+        steps = np.concatenate([np.empty(0, np.int64), *steps_n])
+        return Recording(
+            times=(steps + 1) * self.network.step,
+            ids=np.concatenate([np.empty(0, np.int64), *ids_n]),
+            counts={population.name: int(n) for population, n in zip(populations, count_G, strict=True)},
+            sizes={population.name: population.n for population in populations},
+            duration=duration,
+        )
+
+    def chunks(
+        self, duration: float, inputs: Inputs | None, kept_G: NDArray[np.bool_]
+    ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+        """Go on chunk by chunk, so that no more than a chunk's spikes are held.
+
+        Args:
+            duration: ms, a whole number of steps.
+            inputs: as in `run`.
+            kept_G: populations whose spikes are given, bool, (G,).
+
+        Yields:
+            First step of the chunk; spikes of each population, (G,); step in the chunk and global id of each spike of
+            the kept populations, sorted by both.
+        """
+        n_steps = round(duration / self.network.step)
+        if n_steps < 0 or abs(n_steps * self.network.step - duration) > 1e-6 * self.network.step * max(1, n_steps):
+            raise ValueError(f"run: duration must be a whole number of steps of {self.network.step} ms, got {duration}")
+        arriving = input_arrays(self.network, inputs or {}, n_steps)
+        n_slots = len(self.spikes.start_WPG)
+        done = 0
+        while done < n_steps:
+            n = min(n_slots, n_steps - done)
+            part = arriving._replace(start_GT=arriving.start_GT[:, done : done + n + 1])
+            since = self.steps_done
+            self.events += run.run_steps(self, since, n, part)
+            self.steps_done += n
+            done += n
+            yield since, *chunk_spikes(self.spikes, self.network, since, n, kept_G)
+
+    @property
+    def arrays(self) -> tuple[Any, ...]:
+        """What the kernels take, in their order."""
+        return self.neurons, self.stores, self.drives, self.spikes
