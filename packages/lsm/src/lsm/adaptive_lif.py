@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from lsm.checks import require_above, require_at_least
+from lsm.kernels import models
+from lsm.lif import LIF
 
 
-@dataclass(frozen=True, kw_only=True)
-class Adaptation:
-    """How a threshold adapts.
+@dataclass(frozen=True)
+class AdaptiveLIF(LIF):
+    r"""A leaky integrate-and-fire neuron, see `LIF`, with a threshold that adapts.
 
         threshold(t) = threshold + beta a(t),    a' = -a / tau_a,    a <- a + 1 at a spike
+
+    A spike raises the threshold from the next step on.
 
     Args:
         beta: rise of the threshold at a spike, in mV, >= 0.
@@ -28,28 +30,25 @@ class Adaptation:
         spiking neurons, NeurIPS, arXiv:1803.09574.
     """
 
-    beta: float
-    tau_a: float
+    beta: float = 1.8
+    tau_a: float = 200.0
 
     def __post_init__(self) -> None:
-        require_at_least("beta", self.beta, 0.0, unit="mV")
-        require_above("tau_a", self.tau_a, 0.0, unit="ms")
+        super().__post_init__()
+        require_at_least("AdaptiveLIF: beta", self.beta, 0.0, unit="mV")
+        require_above("AdaptiveLIF: tau_a", self.tau_a, 0.0, unit="ms")
 
-    def constants(self, step: float) -> tuple[float, float]:
-        """exp(-h / tau_a) and beta."""
-        return math.exp(-step / self.tau_a), self.beta
+    @property
+    def code(self) -> int:
+        """Number of the kernel, see `lsm.kernels.models`."""
+        return models.ADAPTIVE_OF[super().code]
 
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Those of `LIF`, then the adaptation."""
+        return (*super().variables, "adaptation")
 
-def adapted_threshold(
-    adaptation: np.ndarray, threshold: np.ndarray | float, constants: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The adaptation at the end of a step, before the spikes of that step, and the threshold they must reach.
-
-    Args:
-        adaptation: a, float32 or float64; a spike of this step adds 1 to what is returned.
-        threshold: without adaptation, mV, in the type of the adaptation.
-        constants: of `Adaptation.constants`, in the type of the adaptation.
-    """
-    decay, beta = constants
-    adaptation = decay * adaptation
-    return adaptation, threshold + beta * adaptation
+    def parameters(self, step: float, quantum_R: list[float], current: float, voltage: float) -> list[float]:
+        """Constants that the kernel reads, see `lsm.kernels.adaptive_lif`."""
+        of_lif = super().parameters(step, quantum_R, current, voltage)
+        return [math.exp(-step / self.tau_a), self.beta, *of_lif]

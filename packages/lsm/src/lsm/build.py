@@ -20,7 +20,12 @@ _NO_TABLE = np.empty(0)
 
 
 def build_stores(
-    network: Network, layout: Layout, plans: list[StorePlan], quantum_GR: list[list[float]], threads: int
+    network: Network,
+    layout: Layout,
+    plans: list[StorePlan],
+    quantum_GR: list[list[float]],
+    threads: int,
+    dtype: np.dtype,
 ) -> StoreArrays:
     """Draw the synapses.
 
@@ -30,6 +35,7 @@ def build_stores(
         plans: the stores.
         quantum_GR: unit of the weights of each population and receptor.
         threads: how many partitions to fill at once.
+        dtype: of weights that learn.
 
     Returns:
         The stores of all partitions.
@@ -40,14 +46,14 @@ def build_stores(
     used = [_used_delays([counted[p][s] for p in range(n_partitions)], plan) for s, plan in enumerate(plans)]
     table_SF = np.array(
         [
-            (plan.source, plan.kind, plan.first_delay + first, n, plan.row, plan.weight)
+            (plan.source, plan.kind, plan.first_delay + first, n, plan.row, plan.weight, plan.factor)
             for plan, (first, n) in zip(plans, used, strict=True)
         ],
         np.int64,
     ).reshape(-1, store.FIELDS)
     pointer_SP = np.zeros((len(plans), n_partitions), np.int64)
     synapse_SP = np.zeros((len(plans), n_partitions), np.int64)
-    total, synapses = 0, [0, 0]
+    total, synapses = 0, [0, 0, 0]
     for s, plan in enumerate(plans):
         for p in range(n_partitions):
             first, n = used[s]
@@ -63,7 +69,9 @@ def build_stores(
         synapse_SP,
         pointers,
         np.empty(synapses[store.CONSTANT], np.uint16 if small else np.int32),
-        np.empty(synapses[store.WEIGHTED], np.uint32 if small else np.uint64),
+        np.empty(synapses[store.WEIGHTED], np.int32 if small else np.int64),
+        np.empty(synapses[store.PLASTIC], np.uint16 if small else np.int32),
+        np.empty(synapses[store.PLASTIC], dtype),
     )
 
     def fill_partition(p: int) -> None:
@@ -132,6 +140,9 @@ def _fill(
         )
         if plan.kind == store.CONSTANT:
             fill.fill_constant(*common, cursor, arrays.targets[begin:])
+        elif plan.kind == store.PLASTIC:
+            parts = arrays.learning_targets[begin:], arrays.learning_weights[begin:]
+            fill.fill_plastic(*common, *_kernel_form(projection.weight), cursor, *parts)
         else:
             unit = quantum_GR[post][projection.receptor]
             half = arrays.synapses.itemsize * 4

@@ -6,12 +6,14 @@ import numpy as np
 
 from lsm.dc import DC
 from lsm.distributions import Constant, draw
+from lsm.dopamine import DopamineSTDP
 from lsm.kernels.arrays import DriveArrays, NeuronArrays
 from lsm.kernels.models import INPUT
 from lsm.layout import Layout
 from lsm.network import Network
-from lsm.poisson import Poisson, alias_table, count_probabilities
+from lsm.poisson import GUIDE_BITS, Poisson, count_guide, count_limits
 from lsm.quantum import quantum
+from lsm.stdp import STDP
 from lsm.streams import key, word
 
 
@@ -26,23 +28,28 @@ def quanta(network: Network) -> list[list[float]]:
     for population in network.populations:
         rows = []
         for row in range(len(population.receptors)):
-            constants, reach, total = [], 0.0, 0.0
+            constants, reach, total, fine = [], 0.0, 0.0, False
             for projection in network.projections:
                 if projection.post is population and projection.receptor == row:
                     largest = max(map(abs, projection.weight.bounds))
-                    if isinstance(projection.weight, Constant):
+                    fine |= projection.synapse is not None
+                    if isinstance(projection.synapse, STDP | DopamineSTDP):
+                        largest = max(map(abs, projection.synapse.bounds))
+                        constants.append(largest)
+                    elif isinstance(projection.weight, Constant):
                         constants.append(projection.weight.value)
                     else:
                         reach = max(reach, largest)
                     indegree = projection.rule.expected(projection.pair(network.seed)) / population.n
                     total += (4 * indegree + 100) * largest
             for target, source in network.drives:
-                if target is population and isinstance(source, Poisson):
-                    if receptor_of(population.receptors, source.weight) == row:
-                        constants.append(source.weight)
-                        mean = source.rate * network.step / 1000
-                        total += (mean + 7 * mean**0.5 + 20) * abs(source.weight)
-            rows.append(quantum(constants, reach, total))
+                if target is not population or not isinstance(source, Poisson):
+                    continue
+                if receptor_of(population.receptors, source.weight) == row:
+                    constants.append(source.weight)
+                    mean = source.rate * network.step / 1000
+                    total += (mean + 9 * mean**0.5 + 20) * abs(source.weight)
+            rows.append(quantum(constants, reach, total, fine=fine))
         units.append(rows)
     return units
 
@@ -78,16 +85,18 @@ def neuron_arrays(network: Network, layout: Layout, quantum_GR: list[list[float]
 
 def drive_arrays(network: Network, quantum_GR: list[list[float]]) -> DriveArrays:
     """Poisson drives with their tables."""
-    rows, keys, columns, begin = [], [], [np.empty(0, np.uint64)], 0
+    rows, keys = [], []
+    guides, limits = [np.empty((0, 1 << GUIDE_BITS), np.uint16)], [np.empty(0, np.uint64)]
+    begin = 0
     for index, (population, source) in enumerate(network.drives):
         if isinstance(source, Poisson):
             row = receptor_of(population.receptors, source.weight)
             weight = round(source.weight / quantum_GR[population.index][row])
-            least, parts = count_probabilities(source.rate * network.step / 1000)
-            table = alias_table(parts)
-            rows.append((population.index, row, weight, least, len(table).bit_length() - 1, begin))
+            least, own_limits = count_limits(source.rate * network.step / 1000)
+            rows.append((population.index, row, weight, least, begin, begin + len(own_limits)))
             keys.append(key(network.seed, "drive", index))
-            columns.append(table)
-            begin += len(table)
+            guides.append(count_guide(own_limits)[None])
+            limits.append(own_limits)
+            begin += len(own_limits)
     table_DF = np.array(rows, np.int64).reshape(-1, 6)
-    return DriveArrays(table_DF, np.array(keys, np.uint64), np.concatenate(columns))
+    return DriveArrays(table_DF, np.array(keys, np.uint64), np.concatenate(guides), np.concatenate(limits))

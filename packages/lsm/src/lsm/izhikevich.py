@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from lsm.checks import require_finite
+from lsm.distributions import Constant, Distribution, Normal, Uniform
+from lsm.kernels import models
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Izhikevich:
     """A spiking neuron that fires regularly, in bursts, fast or with adaptation, by four numbers.
 
         V' = 0.04 V^2 + 5 V + 140 - u + I,    u' = a (b V - u)
         a spike where V >= threshold, then V <- c, u <- u + d
 
-    by forward Euler with the step of the network; a spike that arrives adds its weight (mV) to V. I is the sum of
-    constant currents, in the model's own unit (mV / ms).
+    by forward Euler with the step of the network; a spike that arrives adds its weight (mV) to V. I is the
+    voltage of `DC` and has the model's own unit (mV / ms); currents in pA mean nothing to it.
 
     Args:
         a: rate of recovery, 1 / ms.
@@ -25,6 +25,7 @@ class Izhikevich:
         c: membrane after a spike, mV.
         d: jump of the recovery at a spike, mV / ms.
         threshold: in mV.
+        initial: membrane at the start, mV: a number, Normal or Uniform; c by default. u starts at b c.
 
     Raises:
         ValueError: an argument is not finite, or c is not below the threshold.
@@ -38,6 +39,7 @@ class Izhikevich:
     c: float = -65.0
     d: float = 8.0
     threshold: float = 30.0
+    initial: float | Normal | Uniform | None = None
 
     def __post_init__(self) -> None:
         for name in ("a", "b", "c", "d", "threshold"):
@@ -45,29 +47,31 @@ class Izhikevich:
         if self.c >= self.threshold:
             raise ValueError(f"c: must be below the threshold of {self.threshold:g} mV, got {self.c!r}")
 
-    def constants(self, step: float) -> tuple[float, ...]:
-        """h, 0.04, 5, 140, h a, b, c, d, threshold: what `izhikevich_step` multiplies with."""
-        return step, 0.04, 5.0, 140.0, step * self.a, self.b, self.c, self.d, self.threshold
+    @property
+    def code(self) -> int:
+        """Number of the kernel, see `lsm.kernels.models`."""
+        return models.IZHIKEVICH
 
+    @property
+    def receptors(self) -> tuple[str, ...]:
+        """One: weights are in mV."""
+        return ("all",)
 
-def izhikevich_step(
-    membrane: np.ndarray, recovery: np.ndarray, arrivals: np.ndarray, current: np.ndarray, constants: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Bring neurons one step on.
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Membrane (mV) and recovery (mV / ms above b c)."""
+        return ("membrane", "recovery")
 
-    Args:
-        membrane: V in mV, float32 or float64.
-        recovery: u.
-        arrivals: what arrives in this step, in mV; it is in V at the end of the step.
-        current: constant I.
-        constants: of `Izhikevich.constants`, in the type of the membrane.
+    @property
+    def start(self) -> Distribution:
+        """Membrane at the start, mV."""
+        if self.initial is None:
+            return Constant(self.c)
+        return self.initial if isinstance(self.initial, Normal | Uniform) else Constant(self.initial)
 
-    Returns:
-        Spikes, bool, and the new V and u.
-    """
-    h, square, linear, base, h_a, b, c, d, threshold = constants
-    slope = square * membrane * membrane + linear * membrane + base - recovery + current
-    moved = membrane + h * slope + arrivals
-    recovery = recovery + h_a * (b * membrane - recovery)
-    spikes = moved >= threshold
-    return spikes, np.where(spikes, c, moved), np.where(spikes, recovery + d, recovery)
+    def parameters(self, step: float, quantum_R: list[float], current: float, voltage: float) -> list[float]:
+        """Constants that the kernel reads, see `lsm.kernels.izhikevich`."""
+        del current  # pA, which this model does not know
+        # the recovery is kept from b c on, so that it starts at 0 like all variables but the membrane
+        base = 140.0 - self.b * self.c + voltage
+        return [step, 0.04, 5.0, base, step * self.a, self.b, self.c, self.d, self.threshold, *quantum_R]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,9 +12,11 @@ from numpy.typing import ArrayLike
 from lsm.connection_rule import Rule
 from lsm.dc import DC
 from lsm.distributions import Distribution, Normal, Uniform, as_distribution
+from lsm.dopamine import DopamineSTDP
 from lsm.neuron import Neuron
 from lsm.poisson import MOST_PER_STEP, Poisson
 from lsm.projection import Population, Projection
+from lsm.synapse import Synapse, check_synapse
 
 if TYPE_CHECKING:
     from lsm.simulation import Simulation
@@ -99,7 +101,14 @@ class Network:
         return added
 
     def connect(
-        self, pre: Populations, post: Populations, rule: Rule, *, weight: Value, delay: Value, synapse: Any = None
+        self,
+        pre: Populations,
+        post: Populations,
+        rule: Rule,
+        *,
+        weight: Value,
+        delay: Value,
+        synapse: Synapse | None = None,
     ) -> None:
         """Connect every source population with every target population.
 
@@ -119,6 +128,9 @@ class Network:
         self._check_open()
         weights, delays = as_distribution(weight, "connect: weight"), as_distribution(delay, "connect: delay")
         delays = self._on_grid(delays)
+        check_synapse(synapse, weights, delays)
+        if isinstance(synapse, DopamineSTDP) and synapse.dopamine:
+            self.find(synapse.dopamine)
         for source in self._all(pre):
             for target in self._all(post):
                 if target.model is None:
@@ -159,7 +171,8 @@ class Network:
         Args:
             device: "auto", "cpu" (compiled) or "reference" (plain numpy, slow).
             precision: of the neurons' states.
-            threads: of the simulation; as many as numba uses by default (NUMBA_NUM_THREADS). Results do not depend on it.
+            threads: of the simulation; as many as numba uses by default (NUMBA_NUM_THREADS). Results do not depend on
+                it.
             partitions: parts that threads share out, a power of two up to 64; picked by default.
 
         Returns:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from lsm.connection_rule import Pair, Rule
 from lsm.distributions import Distribution
 from lsm.neuron import Neuron
 from lsm.streams import key
+from lsm.synapse import Synapse
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class Projection:
     weight: Distribution
     delay: Distribution
     receptor: int
-    synapse: Any = None
+    synapse: Synapse | None = None
 
     def pair(self, seed: int) -> Pair:
         """What the rule needs to know."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -12,11 +13,15 @@ from lsm import engine
 from lsm.build import build_stores
 from lsm.history import chunk_spikes, empty_history
 from lsm.input_spikes import input_arrays
-from lsm.kernels import run
+from lsm.kernels import plastic_arrays, run
 from lsm.kernels.numba_jit import numba
 from lsm.layout import TILES, Layout, count_partitions
 from lsm.network import Network
+from lsm.plastic_stores import is_plastic, learning_arrays, plastic_reach
+from lsm.plastic_weights import plastic_weights
+from lsm.projection import Projection
 from lsm.recording import Recording
+from lsm.short_term_states import short_term_arrays
 from lsm.store import delay_steps, plan_stores
 
 Inputs = Mapping[str, tuple[ArrayLike, ArrayLike]]
@@ -59,10 +64,13 @@ class Simulation:
         delays = [delay_steps(projection.delay, network.step) for projection in network.projections]
         self.shortest_delay = min((low for low, _ in delays), default=1)
         self.longest_delay = max((high for _, high in delays), default=1)
-        self.stores = build_stores(network, self.layout, plans, quantum_GR, self.threads)
+        self.stores = build_stores(network, self.layout, plans, quantum_GR, self.threads, np.dtype(precision))
         self.neurons = engine.neuron_arrays(network, self.layout, quantum_GR, np.dtype(precision))
         self.drives = engine.drive_arrays(network, quantum_GR)
-        self.spikes = empty_history(self.layout, self.longest_delay + self.shortest_delay)
+        oldest = max(self.longest_delay, plastic_reach(network.projections, network.step))
+        self.spikes = empty_history(self.layout, oldest + self.shortest_delay)
+        self.short_term = short_term_arrays(network.projections, network.step, self.spikes)
+        self.learning = learning_arrays(network, self.layout, plans, self.stores, quantum_GR, np.dtype(precision))
         self.work = run.work_arrays(self.layout, network, self.threads)
         self.steps_done = 0
         self.events = 0
@@ -75,7 +83,7 @@ class Simulation:
     @property
     def synapses(self) -> int:
         """Number of synapses."""
-        return len(self.stores.targets) + len(self.stores.synapses)
+        return len(self.stores.targets) + len(self.stores.synapses) + len(self.stores.learning_targets)
 
     @property
     def n_bytes(self) -> int:
@@ -97,7 +105,44 @@ class Simulation:
         """Simulated time, ms."""
         return self.steps_done * self.network.step
 
-    def run(self, duration: float, inputs: Inputs | None = None, *, record: bool | Sequence[str] = True) -> Recording:
+    def weights(self, projection: Projection) -> tuple[NDArray[np.floating], NDArray[np.int64], NDArray[np.int64]]:
+        """Weights of synapses that learn, as the next spike of their source would deliver them.
+
+        A synapse lives by a clock that its delay sets back: these are the weights of `delay` ago.
+
+        Args:
+            projection: one of `Network.projections`, with STDP or DopamineSTDP.
+
+        Returns:
+            Weights, sources and targets in their populations, sorted by source and target.
+
+        Raises:
+            ValueError: its synapses do not learn.
+        """
+        learning = [other for other in self.network.projections if is_plastic(other)]
+        for learner, other in enumerate(learning):
+            if other is projection:
+                return plastic_weights(self, learner)
+        raise ValueError(f"weights: projection {projection.index} has no synapses that learn")
+
+    def reward(self, amount: float) -> None:
+        """Release dopamine now at all synapses that it gates, as `amount` spikes of a dopaminergic neuron would.
+
+        Args:
+            amount: may be negative, as for a reward that was expected and did not come.
+
+        Raises:
+            ValueError: the amount is not finite, or no synapse is gated.
+        """
+        gated = self.learning.table_LX[:, plastic_arrays.GATED] != 0
+        if not (math.isfinite(amount) and gated.any()):
+            raise ValueError(f"reward: needs a finite amount and DopamineSTDP synapses, got {amount}")
+        added_L = amount * self.learning.dopamine_LD[:, plastic_arrays.RELEASE]
+        self.learning.level_LPX[gated, :, plastic_arrays.LEVEL] += added_L[gated, None]
+
+    def run(
+        self, duration: float, inputs: Inputs | None = None, *, record: bool | Sequence[str] = True, reward: float = 0.0
+    ) -> Recording:
         """Go on for some time.
 
         Args:
@@ -106,6 +151,7 @@ class Simulation:
                 0 to duration. A spike belongs to the step that ends at its time or next after it; several of a channel
                 in one step are one.
             record: True for the spikes of all populations, False for counts only, or names of populations.
+            reward: dopamine released at the beginning, see `Simulation.reward`.
 
         Returns:
             The spikes.
@@ -113,6 +159,8 @@ class Simulation:
         Raises:
             ValueError: duration is no whole number of steps, a name is unknown, or inputs lie outside the run.
         """
+        if reward:
+            self.reward(reward)
         populations = self.network.populations
         if isinstance(record, bool):
             kept = [record] * len(populations)
@@ -165,4 +213,6 @@ class Simulation:
     @property
     def arrays(self) -> tuple[Any, ...]:
         """What the kernels take, in their order."""
-        return self.neurons, self.stores, self.drives, self.spikes
+        short_term = self.short_term if len(self.short_term.table_FX) else None
+        learning = self.learning if len(self.learning.table_LX) else None
+        return self.neurons, self.stores, self.drives, self.spikes, short_term, learning

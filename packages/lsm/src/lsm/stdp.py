@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,35 +67,47 @@ class STDP:
         return min(0.0, self.w_max), max(0.0, self.w_max)
 
 
-def _power(x: np.ndarray, mu: float) -> np.ndarray:
+def _power(share: np.ndarray, mu: float) -> np.ndarray:
     if mu == 0:
-        return np.ones_like(x)
-    return x if mu == 1 else x ** x.dtype.type(mu)
+        return np.ones_like(share)
+    if mu == 1:
+        return share
+    # by the C library in float64, one by one: numpy's own power of arrays differs in the last bit
+    return np.array([math.pow(x, mu) for x in share.reshape(-1).tolist()], share.dtype).reshape(share.shape)
+
+
+def share_after_potentiation(share: np.ndarray, trace: np.ndarray, up: np.floating, mu: float) -> np.ndarray:
+    """w / w_max after a target's spike has reached the synapses.
+
+    Args:
+        share: w / w_max, float32 or float64.
+        trace: K+ of the sources, before what arrives in the same step, in the type of share, as all that follows.
+        up: rate.
+        mu: mu_plus.
+    """
+    one = share.dtype.type(1)
+    return np.minimum(share + up * _power(one - share, mu) * trace, one)
+
+
+def share_after_depression(share: np.ndarray, trace: np.ndarray, down: np.floating, mu: float) -> np.ndarray:
+    """w / w_max after a source's spike; this is what it delivers.
+
+    Args:
+        share: w / w_max, float32 or float64.
+        trace: K- of the targets, before what arrives in the same step, in the type of share, as all that follows.
+        down: alpha times rate.
+        mu: mu_minus.
+    """
+    return np.maximum(share - down * _power(share, mu) * trace, share.dtype.type(0))
 
 
 def potentiated(w: np.ndarray, trace: np.ndarray, rule: STDP) -> np.ndarray:
-    """Weights after a target's spike has reached them.
-
-    Args:
-        w: weights, float32 or float64.
-        trace: K+ of their sources, before what arrives in the same step, in the type of the weights.
-        rule: the constants.
-    """
+    """Weights after a target's spike has reached them; see `share_after_potentiation`."""
     number = w.dtype.type
-    share = w / number(rule.w_max)
-    share = share + number(rule.rate) * _power(number(1) - share, rule.mu_plus) * trace
-    return np.minimum(share, number(1)) * number(rule.w_max)
+    return share_after_potentiation(w / number(rule.w_max), trace, number(rule.rate), rule.mu_plus) * number(rule.w_max)
 
 
 def depressed(w: np.ndarray, trace: np.ndarray, rule: STDP) -> np.ndarray:
-    """Weights after a source's spike; this is what it delivers.
-
-    Args:
-        w: weights, float32 or float64.
-        trace: K- of their targets, before what arrives in the same step, in the type of the weights.
-        rule: the constants.
-    """
-    number = w.dtype.type
-    share = w / number(rule.w_max)
-    share = share - number(rule.alpha * rule.rate) * _power(share, rule.mu_minus) * trace
-    return np.maximum(share, number(0)) * number(rule.w_max)
+    """Weights after a source's spike; see `share_after_depression`."""
+    number, down = w.dtype.type, rule.alpha * rule.rate
+    return share_after_depression(w / number(rule.w_max), trace, number(down), rule.mu_minus) * number(rule.w_max)

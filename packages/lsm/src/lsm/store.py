@@ -16,22 +16,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsm.distributions import Constant, Distribution, Listed
+from lsm.dopamine import DopamineSTDP
 from lsm.projection import Projection
+from lsm.short_term import ShortTerm
+from lsm.short_term_states import short_term_states
+from lsm.stdp import STDP
 
-CONSTANT, WEIGHTED = 0, 1
-SOURCE, KIND, FIRST_DELAY, N_DELAYS, ROW, WEIGHT, FIELDS = 0, 1, 2, 3, 4, 5, 6
+CONSTANT, WEIGHTED, PLASTIC = 0, 1, 2
+SOURCE, KIND, FIRST_DELAY, N_DELAYS, ROW, WEIGHT, FACTOR, FIELDS = range(8)
 
 
 class StoreArrays(NamedTuple):
     """All stores of all partitions of a process.
 
     Args:
-        table_SF: source population, kind, first delay (steps), number of delays, receptor row, weight (units); int64.
+        table_SF: source population, kind, first delay (steps), number of delays, receptor row, weight (units), number
+            of the short-term state or -1; int64.
         pointer_SP: where the pointers of a store and partition begin, int64; there are sources * delays + 1.
-        synapse_SP: where its synapses begin, in `targets` or `synapses`, int64.
+        synapse_SP: where its synapses begin, in `targets`, `synapses` or `learning_targets`, int64.
         pointers: begin of each segment, counted from synapse_SP, int32.
         targets: local targets of stores with a constant weight, uint16 or int32.
-        synapses: weight in the upper and local target in the lower half, uint32 or uint64.
+        synapses: weight in the upper and local target in the lower half, int32 or int64.
+        learning_targets: local targets of synapses that learn, uint16 or int32.
+        learning_weights: their weights, in the unit of the weights; of the type of the neurons' states.
     """
 
     table_SF: NDArray[np.int64]
@@ -39,7 +46,9 @@ class StoreArrays(NamedTuple):
     synapse_SP: NDArray[np.int64]
     pointers: NDArray[np.int32]
     targets: NDArray[np.uint16] | NDArray[np.int32]
-    synapses: NDArray[np.uint32] | NDArray[np.uint64]
+    synapses: NDArray[np.int32] | NDArray[np.int64]
+    learning_targets: NDArray[np.uint16] | NDArray[np.int32]
+    learning_weights: NDArray[np.floating]
 
 
 @dataclass
@@ -52,6 +61,7 @@ class StorePlan:
     weight: int
     first_delay: int
     n_delays: int
+    factor: int = -1
     projections: list[Projection] = field(default_factory=list)
 
 
@@ -73,16 +83,30 @@ def plan_stores(projections: list[Projection], quantum_GR: list[list[float]], st
         Stores in the order of their first projection.
     """
     plans: dict[tuple[object, ...], StorePlan] = {}
+    states = short_term_states(projections)
     for projection in projections:
         constant, weight = isinstance(projection.weight, Constant), 0
         if isinstance(projection.weight, Constant):
             weight = round(projection.weight.value / quantum_GR[projection.post.index][projection.receptor])
+        learns = isinstance(projection.synapse, STDP | DopamineSTDP)  # each projection in a store of its own
         delay = projection.delay
         same_delay = id(delay) if isinstance(delay, Listed) else delay
-        key = (projection.pre.index, constant, projection.receptor, weight, same_delay, id(projection.synapse))
+        key = (
+            learns and projection.index,
+            projection.pre.index,
+            constant,
+            projection.receptor,
+            weight,
+            same_delay,
+            projection.synapse,
+        )
         if key not in plans:
             low, high = delay_steps(delay, step)
-            kind = CONSTANT if constant else WEIGHTED
-            plans[key] = StorePlan(projection.pre.index, kind, projection.receptor, weight, low, high - low + 1)
+            kind = PLASTIC if learns else CONSTANT if constant else WEIGHTED
+            factor = -1
+            if isinstance(projection.synapse, ShortTerm):
+                factor = states[projection.pre.index, projection.synapse]
+            row = projection.receptor
+            plans[key] = StorePlan(projection.pre.index, kind, row, weight, low, high - low + 1, factor)
         plans[key].projections.append(projection)
     return list(plans.values())

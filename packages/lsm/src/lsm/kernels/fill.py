@@ -58,3 +58,17 @@ def fill_weighted(
         units = np.int64(np.rint(drawn / quantum))
         out[cursor[segment]] = (units << half) | (np.int64(target_n[i]) + shift)
         cursor[segment] += 1
+
+
+@jit
+def fill_plastic(
+    source_n, target_n, word_n, delay, delay_table, step, first_delay, n_delays, shift, weight, weight_table, cursor,
+    targets, weights,
+):  # fmt: skip
+    """Put target + shift and the weight itself where the cursors of their segments are."""
+    for i in range(len(source_n)):
+        segment = _segment(source_n[i], word_n[i], delay, delay_table, step, first_delay, n_delays)
+        at = cursor[segment]
+        targets[at] = target_n[i] + shift
+        weights[at] = value(weight, weight_table, _key(weight, word_n[i], _WEIGHT))
+        cursor[segment] += 1
