@@ -70,8 +70,11 @@ def microcircuit(results: Any) -> str:
     """Speed and memory of the scaled microcircuit."""
     ratios = {ratio["over"]: spread(ratio) for ratio in results["ratios"]}
     rows = [
-        [f"{row['label']}, scale {results['scale']:g}: {row['synapses'] / 1e6:.1f} M synapses", *speed_cells(row)]
-        + [ratios.get(row["label"], "-")]
+        [
+            f"{row['label']}, scale {results['scale']:g}: {row['synapses'] / 1e6:.1f} M synapses",
+            *speed_cells(row),
+            ratios.get(row["label"], "-"),
+        ]
         for row in results["rows"]
     ]
     return markdown(["microcircuit", *SPEED, "lsm's events/s over these"], rows)
@@ -153,8 +156,11 @@ def threads(results: Any) -> str:
     """One thread and two."""
     gains = {ratio["of"]: spread(ratio, ".2f") for ratio in results["ratios"]}
     rows = [
-        [f"{row['simulator']}, {row['threads']} thread{'s' if row['threads'] > 1 else ''}", *speed_cells(row)]
-        + [gains.get(row["label"], "-")]
+        [
+            f"{row['simulator']}, {row['threads']} thread{'s' if row['threads'] > 1 else ''}",
+            *speed_cells(row),
+            gains.get(row["label"], "-"),
+        ]
         for row in results["rows"]
     ]
     return markdown(["simulator", *SPEED, "times the speed of one thread"], rows)
