@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-WHOLE = 1 << 32
+BITS = 48  # of the number that draws a count
+GUIDE_BITS = 11  # of them that settle it nearly always
+UNSETTLED = 0xFFFF
 MOST_PER_STEP = 1e6
 
 
@@ -16,7 +18,7 @@ MOST_PER_STEP = 1e6
 class Poisson:
     """Independent Poisson trains, one for each neuron, that act in the step in which they are drawn.
 
-    Probabilities of the counts of a step are multiples of 2^-32.
+    Probabilities of the counts of a step are multiples of 2^-48.
 
     Args:
         rate: Hz, summed over the external synapses of a neuron, >= 0.
@@ -36,56 +38,38 @@ class Poisson:
             raise ValueError(f"Poisson: weight must be finite, got {self.weight}")
 
 
-def count_probabilities(mean: float) -> tuple[int, list[int]]:
-    """Probabilities of a Poisson count in units of 2^-32.
+def count_limits(mean: float) -> tuple[int, NDArray[np.uint64]]:
+    """Cumulated probabilities of a Poisson count in units of 2^-48.
 
     Args:
         mean: of the count, 0 to 10^6.
 
     Returns:
-        The first count, and whole numbers for it and those after it; they add up to 2^32.
+        The least count; and limits, uint64: a number below 2^48 draws the least count plus the limits that are not
+        above it.
     """
     assert 0 <= mean <= MOST_PER_STEP
     if mean == 0:
-        return 0, [WHOLE]
-    reach = 7 * math.sqrt(mean) + 20
-    low = max(0, int(mean - reach))
-    counts = range(low, int(mean + reach) + 1)
-    parts = [round(WHOLE * math.exp(n * math.log(mean) - mean - math.lgamma(n + 1))) for n in counts]
-    while parts[-1] == 0:
-        parts.pop()
-    parts[parts.index(max(parts))] += WHOLE - sum(parts)
-    return low, parts
+        return 0, np.empty(0, np.uint64)
+    reach = 9 * math.sqrt(mean) + 20
+    least = max(0, int(mean - reach))
+    counts = range(least, int(mean + reach) + 1)
+    parts = [round(2.0**BITS * math.exp(n * math.log(mean) - mean - math.lgamma(n + 1))) for n in counts]
+    parts[parts.index(max(parts))] += (1 << BITS) - sum(parts)
+    limits = np.cumsum(np.array(parts, np.uint64))
+    return least, limits[limits < 1 << BITS]
 
 
-def alias_table(parts: list[int]) -> NDArray[np.uint64]:
-    """Make the table from which one 32-bit number draws an index exactly.
-
-    The upper bits of the number pick a column; the column holds its own index up to a limit of the lower bits and
-    another index from there.
+def count_guide(limits: NDArray[np.uint64]) -> NDArray[np.uint16]:
+    """What the upper bits of a number settle.
 
     Args:
-        parts: probabilities of the indices in units of 2^-32, at most 2^15 of them.
+        limits: of `count_limits`.
 
     Returns:
-        Columns, a power of two: limit in bits 0 to 31, own index in 32 to 47, the other in 48 to 63; uint64.
-
-    References:
-        Walker (1977), An efficient method for generating discrete random variables, ACM TOMS 3(3).
+        For every value of the upper 11 bits how many limits are not above the number, or UNSETTLED; uint16, (2048,).
     """
-    n = max(2, 1 << (len(parts) - 1).bit_length())
-    capacity = WHOLE // n
-    left = [*parts, *([0] * (n - len(parts)))]
-    table = np.zeros(n, np.uint64)
-    small = [i for i in range(n) if left[i] < capacity]
-    large = [i for i in range(n) if left[i] >= capacity]
-    while small:
-        i, other = small.pop(), large[-1]
-        table[i] = left[i] | i << 32 | other << 48
-        left[other] -= capacity - left[i]
-        if left[other] < capacity:
-            small.append(large.pop())
-    for i in large:
-        assert left[i] == capacity
-        table[i] = capacity | i << 32 | i << 48
-    return table
+    width = 1 << (BITS - GUIDE_BITS)
+    first = np.arange(1 << GUIDE_BITS, dtype=np.uint64) * np.uint64(width)
+    low, high = (np.searchsorted(limits, number, side="right") for number in (first, first + np.uint64(width - 1)))
+    return np.where(low == high, low, UNSETTLED).astype(np.uint16)

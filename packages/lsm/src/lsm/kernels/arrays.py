@@ -39,14 +39,16 @@ class DriveArrays(NamedTuple):
     """Poisson drives.
 
     Args:
-        table_DF: population, receptor row, weight (units), first count, bits of a column, begin of the table; int64.
+        table_DF: population, receptor row, weight (units), least count, begin and end of the limits; int64.
         key_D: stream of each drive, uint64.
-        columns: alias tables, uint64.
+        guide_D: of `lsm.poisson.count_guide`, uint16, (D, 2048).
+        limits: of `lsm.poisson.count_limits`, uint64.
     """
 
     table_DF: NDArray[np.int64]
     key_D: NDArray[np.uint64]
-    columns: NDArray[np.uint64]
+    guide_D: NDArray[np.uint16]
+    limits: NDArray[np.uint64]
 
 
 class SpikeArrays(NamedTuple):

@@ -1,25 +1,24 @@
-"""Add the weights of spikes to what arrives, one file for all kinds of static stores.
+"""Add the weights of spikes to what arrives, one function for each kind of static store.
 
-To add a kind of store: a number in `lsm.store`, a function like those below, and a branch in `lsm.kernels.cpu.deliver`.
+To add a kind of store: a number in `lsm.store`, a function like those below, and a branch in
+`lsm.kernels.cpu.deliver_spikes`.
 """
 
 from __future__ import annotations
-
-import numpy as np
 
 from lsm.kernels.numba_jit import jit
 
 
 @jit
-def constant(arrived_N, targets, begin, end, weight):
-    """Add one weight to the targets from begin to end - 1."""
-    for i in range(begin, end):
+def constant(arrived_N, targets, weight):
+    """Add one weight to all targets of a segment."""
+    for i in range(len(targets)):
         arrived_N[targets[i]] += weight
 
 
 @jit
-def weighted(arrived_N, synapses, begin, end):
-    """Add to each target its own weight."""
-    for i in range(begin, end):
-        packed = synapses[i]
-        arrived_N[packed & np.uint32(0xFFFF)] += np.int32(packed) >> np.int32(16)
+def weighted(arrived_N, synapses, half):
+    """Add to each target of a segment its own weight: the target is in the lower `half` bits, the weight above."""
+    mask = (1 << half) - 1
+    for i in range(len(synapses)):
+        arrived_N[synapses[i] & mask] += synapses[i] >> half
