@@ -32,6 +32,9 @@ TRAINED = (
     "population",
     "evolution.",
     "steering.",
+    "network.",
+    "warmup",
+    "input_rate",
 )
 log = logging.getLogger("neuro")
 

@@ -1,6 +1,7 @@
 """Pictures show the numbers that they are of, with units on their axes."""
 
 # pyright: reportAttributeAccessIssue=false, reportOptionalMemberAccess=false, reportArgumentType=false
+# pyright: reportOperatorIssue=false, reportIndexIssue=false, reportCallIssue=false
 # matplotlib types what it draws by its base classes
 
 from __future__ import annotations

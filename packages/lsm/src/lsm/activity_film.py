@@ -139,9 +139,10 @@ class _Scene:
             slot = cells.get_subplotspec()
             cells.remove()
             cells = self.figure.add_subplot(slot, projection="3d")
-            self.points = cells.scatter(*place, s=size, linewidths=0, depthshade=False)
+            space: Any = cells
+            self.points = space.scatter(*place, s=size, linewidths=0, depthshade=False)
             spans = np.ptp(positions_ND, axis=0)
-            cells.set_box_aspect(np.clip(spans / max(float(spans.max()), 1e-12), 0.3, 1.0))  # pyright: ignore[reportAttributeAccessIssue]
+            space.set_box_aspect(np.clip(spans / max(float(spans.max()), 1e-12), 0.3, 1.0))
             cells.set_axis_off()
         self.title = cells.set_title("", fontsize="medium", loc="left")
         draw_raster(raster, times, ids, sizes, begin=begin, end=end, rows=200, inhibitory=inhibitory)
