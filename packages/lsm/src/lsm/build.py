@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsm import store
-from lsm.connection_rule import Synapses
+from lsm.connection_rule import Synapses, Targets
 from lsm.distributions import Distribution, Listed
 from lsm.kernels import fill
 from lsm.layout import MOST_SMALL, Layout
@@ -90,8 +90,8 @@ def build_stores(
 def _draws(network: Network, layout: Layout, plan: StorePlan, p: int) -> Iterator[tuple[int, Synapses]]:
     """Chunks of synapses of a store in a partition, with the number of their projection in the plan."""
     for i, projection in enumerate(plan.projections):
-        first, last = (int(layout.first_PG[q, projection.post.index]) for q in (p, p + 1))
-        for chunk in projection.rule.draws(projection.pair(network.seed), layout, p, first, last):
+        targets = Targets.of(layout, projection.post.index, p)
+        for chunk in projection.rule.draws(projection.pair(network.seed), targets):
             yield i, chunk
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lsm.connection_rule import CHUNK, Pair, Synapses, empty_chunk
-from lsm.kernels import draw_indegree
-from lsm.layout import Layout
+from lsm.connection_rule import CHUNK, Pair, Synapses, Targets, check_autapses, check_count, room
+from lsm.kernels import draws
 
 
 @dataclass(frozen=True)
@@ -15,7 +14,7 @@ class FixedIndegree:
     """Every target draws k sources, with replacement.
 
     Args:
-        k: synapses that each target receives from the source population, >= 0.
+        k: synapses that each target receives from each source population, >= 0.
         autapses: whether a neuron may be its own source.
 
     Raises:
@@ -26,27 +25,23 @@ class FixedIndegree:
     autapses: bool = True
 
     def __post_init__(self) -> None:
-        if self.k < 0:
-            raise ValueError(f"FixedIndegree: k must be >= 0, got {self.k}")
+        check_count("FixedIndegree", "k", self.k)
 
     def check(self, pair: Pair) -> None:
         """Raise ValueError where the rule cannot connect this pair."""
-        if self.k and pair.recurrent and not self.autapses and pair.n_pre == 1:
-            raise ValueError("FixedIndegree: one neuron without autapses has no source")
+        check_autapses("FixedIndegree", pair, self.autapses)
 
     def expected(self, pair: Pair) -> float:
         """Mean number of synapses of the pair."""
         return float(self.k) * pair.n_post
 
-    def draws(self, pair: Pair, layout: Layout, partition: int, first: int, last: int) -> Iterator[Synapses]:
-        """Give all synapses whose targets, first to last - 1, lie in a partition."""
-        if not self.k or first == last:
+    def draws(self, pair: Pair, targets: Targets) -> Iterator[Synapses]:
+        """Give all synapses of some targets."""
+        if not self.k or targets.first == targets.last:
             return
-        per_chunk = max(1, CHUNK // self.k)
-        room = empty_chunk(min(per_chunk, last - first) * self.k)
+        at_once = min(max(1, CHUNK // self.k), targets.last - targets.first)
+        chunk = room(at_once * self.k)
         others = pair.recurrent and not self.autapses
-        for begin in range(first, last, per_chunk):
-            end = min(begin + per_chunk, last)
-            draw_indegree.draw(pair.key, begin, end, self.k, pair.n_pre, others, *room)
-            n = (end - begin) * self.k
-            yield Synapses(*(part[:n] for part in room))
+        for first in range(targets.first, targets.last, at_once):
+            last = min(first + at_once, targets.last)
+            yield chunk.front(draws.indegree(pair.key, first, last, self.k, pair.n_pre, others, *chunk))

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike
 
 from lsm.connection_rule import Rule
 from lsm.dc import DC
-from lsm.distributions import Distribution, Normal, Uniform, as_distribution
+from lsm.distributions import Distribution, Listed, Normal, Uniform, as_distribution
 from lsm.dopamine import DopamineSTDP
+from lsm.explicit import Explicit
 from lsm.neuron import Neuron
 from lsm.poisson import MOST_PER_STEP, Poisson
 from lsm.projection import Population, Projection
@@ -127,7 +128,7 @@ class Network:
         """
         self._check_open()
         weights, delays = as_distribution(weight, "connect: weight"), as_distribution(delay, "connect: delay")
-        delays = self._on_grid(delays)
+        delays = self.on_grid(delays)
         check_synapse(synapse, weights, delays)
         if isinstance(synapse, DopamineSTDP) and synapse.dopamine:
             self.find(synapse.dopamine)
@@ -136,6 +137,10 @@ class Network:
                 if target.model is None:
                     raise ValueError(f"connect: {target.name!r} holds inputs, which receive no spikes")
                 row = 0 if len(target.receptors) == 1 else _receptor(weights)
+                for values in (weights, delays):
+                    if isinstance(values, Listed) and not (isinstance(rule, Explicit) and len(rule) == len(values.table)):
+                        n = len(values.table)
+                        raise ValueError(f"connect: an array of {n} weights or delays needs Explicit with {n} synapses")
                 added = Projection(len(self.projections), source, target, rule, weights, delays, row, synapse)
                 rule.check(added.pair(self.seed))
                 self.projections.append(added)
@@ -187,6 +192,17 @@ class Network:
         self._frozen = True
         return Simulation(self, device, precision=precision, threads=threads, partitions=partitions)
 
+    def estimated_bytes(self) -> int:
+        """Memory that a simulation will take at most, from the mean numbers of synapses; nothing is drawn.
+
+        Returns:
+            Bytes.
+        """
+        from lsm.kernels.numba_jit import numba
+        from lsm.plan import plan_simulation
+
+        return plan_simulation(self, numba.config.NUMBA_NUM_THREADS).n_bytes(self, real=4)
+
     def find(self, name: Population | str) -> Population:
         """Look a population up.
 
@@ -214,13 +230,42 @@ class Network:
         if self._frozen:
             raise ValueError("Network: the network is built; describe a new one")
 
-    def _on_grid(self, delays: Distribution) -> Distribution:
+    def on_grid(self, delays: Distribution) -> Distribution:
+        """Delays with no draw below half a step.
+
+        Args:
+            delays: ms.
+
+        Raises:
+            ValueError: a delay is below the step.
+        """
         half = self.step / 2
         if isinstance(delays, Normal) and delays.low < half:
             delays = Normal(delays.mean, delays.sd, half, delays.high)
         if round(delays.bounds[0] / self.step) < 1 and not isinstance(delays, Normal):
             raise ValueError(f"connect: delay {delays.bounds[0]} ms is below the step of {self.step} ms")
         return delays
+
+
+def whole_steps(name: str, duration: float, step: float) -> int:
+    """Steps in a time.
+
+    Args:
+        name: how an error calls the time.
+        duration: ms.
+        step: ms.
+
+    Returns:
+        Number of steps.
+
+    Raises:
+        ValueError: duration is negative or no whole number of steps.
+    """
+    if math.isfinite(duration) and duration >= 0:
+        steps = round(duration / step)
+        if abs(steps * step - duration) <= 1e-6 * step * max(1, steps):
+            return steps
+    raise ValueError(f"{name} must be a whole number of steps of {step} ms, got {duration}")
 
 
 def _receptor(weights: Distribution) -> int:

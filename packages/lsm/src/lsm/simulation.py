@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lsm import engine
+from lsm import engine, simulation_file
 from lsm.build import build_stores
+from lsm.connections import Connections, connections
 from lsm.history import chunk_spikes, empty_history
 from lsm.input_spikes import input_arrays
 from lsm.kernels import plastic_arrays, run
 from lsm.kernels.numba_jit import numba
-from lsm.layout import TILES, Layout, count_partitions
-from lsm.network import Network
-from lsm.plastic_stores import is_plastic, learning_arrays, plastic_reach
+from lsm.layout import TILES
+from lsm.memory import check_memory
+from lsm.network import Network, whole_steps
+from lsm.plan import plan_simulation
+from lsm.plastic_stores import is_plastic, learning_arrays
 from lsm.plastic_weights import plastic_weights
-from lsm.projection import Projection
+from lsm.projection import Population, Projection
 from lsm.recording import Recording
 from lsm.short_term_states import short_term_arrays
-from lsm.store import delay_steps, plan_stores
 
 Inputs = Mapping[str, tuple[ArrayLike, ArrayLike]]
 
@@ -51,26 +54,22 @@ class Simulation:
             raise ValueError(f"build: device must be 'auto', 'cpu' or 'reference', got {device!r}")
         if precision not in ("float32", "float64"):
             raise ValueError(f"build: precision must be 'float32' or 'float64', got {precision!r}")
-        if not network.populations:
-            raise ValueError("build: the network has no population")
         self.network, self.device, self.precision = network, device, precision
         self.threads = min(TILES, numba.config.NUMBA_NUM_THREADS if threads is None else threads)
         if self.threads < 1:
             raise ValueError(f"build: threads must be >= 1, got {threads}")
-        sizes = [population.n for population in network.populations]
-        self.layout = Layout(tuple(sizes), partitions or count_partitions(sizes, self.threads))
-        quantum_GR = engine.quanta(network)
-        plans = plan_stores(network.projections, quantum_GR, network.step)
-        delays = [delay_steps(projection.delay, network.step) for projection in network.projections]
-        self.shortest_delay = min((low for low, _ in delays), default=1)
-        self.longest_delay = max((high for _, high in delays), default=1)
-        self.stores = build_stores(network, self.layout, plans, quantum_GR, self.threads, np.dtype(precision))
-        self.neurons = engine.neuron_arrays(network, self.layout, quantum_GR, np.dtype(precision))
-        self.drives = engine.drive_arrays(network, quantum_GR)
-        oldest = max(self.longest_delay, plastic_reach(network.projections, network.step))
-        self.spikes = empty_history(self.layout, oldest + self.shortest_delay)
+        plan = plan_simulation(network, self.threads, partitions)
+        self.layout, self.quantum_GR = plan.layout, plan.quantum_GR
+        self.shortest_delay, self.longest_delay = plan.shortest_delay, plan.longest_delay
+        self.history_steps = plan.history_steps
+        real = np.dtype(precision)
+        check_memory(plan.n_bytes(network, real.itemsize))
+        self.stores = build_stores(network, self.layout, plan.stores, plan.quantum_GR, self.threads, real)
+        self.neurons = engine.neuron_arrays(network, self.layout, plan.quantum_GR, real)
+        self.drives = engine.drive_arrays(network, plan.quantum_GR)
+        self.spikes = empty_history(self.layout, plan.history_steps + plan.shortest_delay)
         self.short_term = short_term_arrays(network.projections, network.step, self.spikes)
-        self.learning = learning_arrays(network, self.layout, plans, self.stores, quantum_GR, np.dtype(precision))
+        self.learning = learning_arrays(network, self.layout, plan.stores, self.stores, plan.quantum_GR, real)
         self.work = run.work_arrays(self.layout, network, self.threads)
         self.steps_done = 0
         self.events = 0
@@ -104,6 +103,61 @@ class Simulation:
     def time(self) -> float:
         """Simulated time, ms."""
         return self.steps_done * self.network.step
+
+    def connections(self, projection: Projection) -> Connections:
+        """List the synapses of a projection.
+
+        Args:
+            projection: one of `Network.projections`.
+
+        Returns:
+            Sources, targets, weights at the start and delays, sorted by source, target and delay.
+        """
+        return connections(self.network, projection)
+
+    def state(self, population: Population | str) -> dict[str, NDArray[np.floating]]:
+        """The state of a population's neurons, which may be written to.
+
+        Args:
+            population: it or its name.
+
+        Returns:
+            Variables by name, (n,) each, for example "membrane", mV above rest.
+        """
+        found = self.network.find(population)
+        names = found.model.variables if found.model else ()
+        begin = self.neurons.state_G[found.index]
+        rows = self.neurons.state[begin : begin + len(names) * found.n].reshape(len(names), found.n)
+        return dict(zip(names, rows, strict=True))
+
+    def reset(self, time: float = 0.0) -> None:
+        """Go back to the starting membranes, without spikes in flight; what synapses have learnt stays.
+
+        Args:
+            time: where the clock goes on, ms; drives draw the same spikes at the same time.
+
+        Raises:
+            ValueError: time is negative or no whole number of steps.
+        """
+        steps = whole_steps("reset: time", time, self.network.step)
+        fresh = engine.neuron_arrays(self.network, self.layout, self.quantum_GR, np.dtype(self.precision))
+        self.neurons.state[:], self.neurons.clock[:] = fresh.state, fresh.clock
+        self.spikes.start_WPG[:] = 0
+        rested = short_term_arrays(self.network.projections, self.network.step, self.spikes)
+        for name in ("u", "x", "last"):
+            getattr(self.short_term, name)[:] = getattr(rested, name)
+        self.steps_done = steps
+
+    def save(self, path: str | Path) -> None:
+        """Write the network's description and the state to a file, from which `lsm.load` goes on to the last bit.
+
+        Args:
+            path: the file; what was there stays until the new one is whole.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        simulation_file.save(self, path)
 
     def weights(self, projection: Projection) -> tuple[NDArray[np.floating], NDArray[np.int64], NDArray[np.int64]]:
         """Weights of synapses that learn, as the next spike of their source would deliver them.
@@ -195,9 +249,7 @@ class Simulation:
             First step of the chunk; spikes of each population, (G,); step in the chunk and global id of each spike of
             the kept populations, sorted by both.
         """
-        n_steps = round(duration / self.network.step)
-        if n_steps < 0 or abs(n_steps * self.network.step - duration) > 1e-6 * self.network.step * max(1, n_steps):
-            raise ValueError(f"run: duration must be a whole number of steps of {self.network.step} ms, got {duration}")
+        n_steps = whole_steps("run: duration", duration, self.network.step)
         arriving = input_arrays(self.network, inputs or {}, n_steps)
         n_slots = len(self.spikes.start_WPG)
         done = 0

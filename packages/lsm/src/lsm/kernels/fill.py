@@ -8,7 +8,7 @@ from lsm.kernels.numba_jit import jit
 from lsm.kernels.streams import mix
 from lsm.kernels.values import value
 
-_WEIGHT, _DELAY = np.uint64(0x5765696768740000), np.uint64(0x44656C6179000000)
+WEIGHT_SALT, DELAY_SALT = np.uint64(0x5765696768740000), np.uint64(0x44656C6179000000)
 _LISTED = 3
 
 
@@ -20,7 +20,7 @@ def _key(distribution, word, salt):
 
 @jit
 def _segment(source, word, delay, delay_table, step, first_delay, n_delays):
-    steps = np.int64(np.rint(value(delay, delay_table, _key(delay, word, _DELAY)) / step))
+    steps = np.int64(np.rint(value(delay, delay_table, _key(delay, word, DELAY_SALT)) / step))
     return np.int64(source) * n_delays + max(steps, 1) - first_delay
 
 
@@ -54,7 +54,7 @@ def fill_weighted(
     """Put weight in units and target + shift where the cursors of their segments are."""
     for i in range(len(source_n)):
         segment = _segment(source_n[i], word_n[i], delay, delay_table, step, first_delay, n_delays)
-        drawn = value(weight, weight_table, _key(weight, word_n[i], _WEIGHT))
+        drawn = value(weight, weight_table, _key(weight, word_n[i], WEIGHT_SALT))
         units = np.int64(np.rint(drawn / quantum))
         out[cursor[segment]] = (units << half) | (np.int64(target_n[i]) + shift)
         cursor[segment] += 1
@@ -70,5 +70,5 @@ def fill_plastic(
         segment = _segment(source_n[i], word_n[i], delay, delay_table, step, first_delay, n_delays)
         at = cursor[segment]
         targets[at] = target_n[i] + shift
-        weights[at] = value(weight, weight_table, _key(weight, word_n[i], _WEIGHT))
+        weights[at] = value(weight, weight_table, _key(weight, word_n[i], WEIGHT_SALT))
         cursor[segment] += 1
