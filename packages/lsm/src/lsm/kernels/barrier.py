@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from lsm.kernels.atomics import atomic_add, atomic_load
-from lsm.kernels.numba_jit import jit, numba
+from lsm.kernels.numba_jit import inner, numba
 
 _SPINS = 1000
 _yield = numba.types.ExternalFunction(
@@ -13,7 +13,7 @@ _yield = numba.types.ExternalFunction(
 )
 
 
-@jit
+@inner
 def wait(counter, target):
     """Arrive, and go on when the counter, common to all threads, has reached the target."""
     atomic_add(counter, 0, 1)

@@ -1,20 +1,20 @@
 """One step of leaky integrate-and-fire neurons.
 
 Every function takes views of one population in one partition, n neurons: `arrived` int32 (read, then cleared), states
-in one floating-point type, `clock` int16, `fired` uint8; `c` are the constants of `LIF.parameters`. Loops are written so
-that they become vector code: no branches, no wider types.
+in one floating-point type, `clock` int16, `fired` uint8; `c` are the constants of `LIF.parameters`. Loops are written
+so that they become vector code: no branches, no wider types.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from lsm.kernels.numba_jit import jit
+from lsm.kernels.numba_jit import inner
 
 _NONE, _ONE = np.int16(0), np.int16(1)
 
 
-@jit
+@inner
 def delta(c, v, clock, arrived, fired):
     """V <- (drift + decay V) + arrived unless refractory."""
     decay, drift, threshold, reset, refractory, quantum = c[0], c[1], c[2], c[3], np.int16(c[4]), c[5]
@@ -30,7 +30,7 @@ def delta(c, v, clock, arrived, fired):
         fired[i] = spike
 
 
-@jit
+@inner
 def exponential(c, v, current, clock, arrived, fired):
     """V <- (decay V + I gain) + drift unless refractory; then I <- decay I + arrived."""
     decay, drift, threshold, reset, refractory = c[0], c[1], c[2], c[3], np.int16(c[4])
@@ -48,7 +48,7 @@ def exponential(c, v, current, clock, arrived, fired):
         fired[i] = spike
 
 
-@jit
+@inner
 def two_exponentials(c, v, current_ex, current_in, clock, arrived_ex, arrived_in, fired):
     """The same with a current for excitation and one for inhibition."""
     decay, drift, threshold, reset, refractory = c[0], c[1], c[2], c[3], np.int16(c[4])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from lsm import poisson
-from lsm.kernels.numba_jit import jit
+from lsm.kernels.numba_jit import inner
 from lsm.kernels.streams import word
 
 BLOCK = 256  # words drawn at once
@@ -21,14 +21,14 @@ _SHIFT = np.uint16(16 - poisson.GUIDE_BITS)
 _UNSETTLED = np.int32(poisson.UNSETTLED)
 
 
-@jit
+@inner
 def _settle(stream, neuron, lane, limits):
     """How many limits are not above the neuron's 48-bit number."""
     number = (_U(lane) << _S32) | (word(stream, _OWN + neuron) >> _S32)
     return np.int32(np.searchsorted(limits, number, side="right"))
 
 
-@jit
+@inner
 def drive(stream, guide, limits, least, weight, first, arrived):
     """Drive neurons first to first + len(arrived) - 1 of a population."""
     words = np.empty(BLOCK, np.uint64)
