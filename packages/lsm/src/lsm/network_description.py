@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
-from typing import Any
+import types
+import typing
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lsm.dc import DC
 from lsm.network import Network
+from lsm.neuron import Neuron
+from lsm.poisson import Poisson
 from lsm.projection import Projection
+from lsm.synapse import check_synapse
 
 MODULES = {
     "LIF": "lsm.lif",
@@ -83,20 +90,31 @@ def described(facts: dict[str, Any], arrays: Arrays) -> Network:
     for entry in facts["populations"]:
         model, positions = _read(entry["model"], arrays), _read(entry["positions"], arrays)
         name, n = str(entry["name"]), _whole(entry["n"])
+        if not (_fits(model, Neuron | None) and _fits(positions, np.ndarray | None)):
+            raise TypeError(f"{name!r} cannot have a model {model!r}")
         if model is None:
             network.inputs(name, n, positions=positions)
         else:
             network.population(name, n, model, positions=positions)
     for entry in facts["projections"]:
         parts = {name: _read(value, arrays) for name, value in entry.items() if name not in ("pre", "post")}
-        pre, post = network.find(entry["pre"]), network.find(entry["post"])
+        hints = _hints(Projection)
+        for name, part in parts.items():
+            if not _fits(part, hints[name]):
+                raise TypeError(f"a projection's {name} cannot be {part!r}")
+        pre, post = network.find(str(entry["pre"])), network.find(str(entry["post"]))
         added = Projection(index=len(network.projections), pre=pre, post=post, **parts)
         if post.model is None or not 0 <= added.receptor < len(post.receptors):
             raise ValueError(f"{post.name!r} has no receptor {added.receptor!r}")
+        network.on_grid(added.delay)
+        check_synapse(added.synapse, added.weight, added.delay)
         added.rule.check(added.pair(network.seed))
         network.projections.append(added)
     for entry in facts["drives"]:
-        network.drive(str(entry["population"]), _read(entry["source"], arrays))
+        source = _read(entry["source"], arrays)
+        if not _fits(source, Poisson | DC):
+            raise TypeError(f"a drive cannot be {source!r}")
+        network.drive(str(entry["population"]), source)
     return network
 
 
@@ -133,4 +151,30 @@ def _read(value: Any, arrays: Arrays) -> Any:
         return tuple(_read(item, arrays) for item in value["tuple"])
     name = value["class"]
     found = getattr(importlib.import_module(MODULES[name]), name)
-    return found(**{field: _read(item, arrays) for field, item in value["fields"].items()})
+    fields = {field: _read(item, arrays) for field, item in value["fields"].items()}
+    hints = _hints(found)
+    for field, item in fields.items():
+        if not _fits(item, hints[field]):
+            raise TypeError(f"{name}: {field} cannot be {item!r}")
+    return found(**fields)
+
+
+@functools.cache
+def _hints(of_class: type) -> dict[str, Any]:
+    return typing.get_type_hints(of_class)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is what a field's annotation says; contents of arrays and tuples are for the class to check."""
+    origin = typing.get_origin(hint) or hint
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, part) for part in typing.get_args(hint))
+    if origin is Literal:
+        return isinstance(value, str) and value in typing.get_args(hint)
+    if origin is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if origin is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if getattr(origin, "_is_protocol", False):
+        return dataclasses.is_dataclass(value) and all(hasattr(value, name) for name in dir(origin) if name[0] != "_")
+    return origin is Any or (isinstance(origin, type) and isinstance(value, origin))

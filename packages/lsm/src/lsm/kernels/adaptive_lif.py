@@ -39,11 +39,11 @@ def delta(c, v, adaptation, clock, arrived, fired):
 
 @jit
 def exponential(c, v, current, adaptation, clock, arrived, fired):
-    """V <- drift + decay V + p21 I, I <- p11 I + arrived."""
+    """V <- (decay V + p21 I) + drift, I <- p11 I + arrived."""
     decay, drift, quantum, p11, p21 = c[2], c[3], c[7], c[8], c[9]
     real = v.dtype.type
     for i in range(len(v)):
-        moved = (drift + decay * v[i]) + p21 * current[i]
+        moved = (decay * v[i] + p21 * current[i]) + drift
         current[i] = p11 * current[i] + quantum * real(arrived[i])
         arrived[i] = 0
         _decide(i, c, v, adaptation, clock, moved, fired)
@@ -55,7 +55,7 @@ def two_exponentials(c, v, current, current_in, adaptation, clock, arrived, arri
     decay, drift, quantum, p11, p21, quantum_in, p11_in, p21_in = c[2], c[3], c[7], c[8], c[9], c[10], c[11], c[12]
     real = v.dtype.type
     for i in range(len(v)):
-        moved = ((drift + decay * v[i]) + p21 * current[i]) + p21_in * current_in[i]
+        moved = ((decay * v[i] + p21 * current[i]) + p21_in * current_in[i]) + drift
         current[i] = p11 * current[i] + quantum * real(arrived[i])
         current_in[i] = p11_in * current_in[i] + quantum_in * real(arrived_in[i])
         arrived[i] = 0
