@@ -31,6 +31,14 @@ NetworkName = Annotated[
 ]
 Neurons = Annotated[int | None, typer.Option(help="Of maass, cortex and working_memory.", min=1)]
 Scale = Annotated[float | None, typer.Option(help="Share of the microcircuit's neurons and in-degrees, up to 1.")]
+DataPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        help="digits: folder or tar archive of wav files named digit_speaker_index.wav; text: label<TAB>text lines.",
+        metavar="PATH",
+    ),
+]
 Columns = Annotated[int | None, typer.Option(help="Of cortex.", min=1)]
 
 
@@ -140,6 +148,98 @@ def simulate(
 
 
 @app.command()
+def train(
+    task: Annotated[
+        str | None,
+        typer.Option(help="templates, delayed, xor, narma10, memory, digits or text.", metavar="TASK"),
+    ] = None,
+    data: DataPath = None,
+    network: NetworkName = None,
+    neurons: Neurons = None,
+    columns: Columns = None,
+    readout: Annotated[str | None, typer.Option(help="ridge, logistic or delta.", metavar="READOUT")] = None,
+    samples: Annotated[int | None, typer.Option(help="Training streams, or values of a series.", min=1)] = None,
+    config: ConfigFile = None,
+    settings: Settings = None,
+    device: Device = None,
+    seed: Seed = None,
+    nproc: Nproc = 1,
+    resume: Resume = "never",
+    out: RunFolder = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Train a readout of a liquid on a task and judge it beside controls, on any number of processes."""
+    from neuro.config import resolve
+    from neuro.launching import check_processes, relaunch_run
+    from neuro.liquid_settings import LiquidTrainSettings
+    from neuro.output import print_json, print_table, say
+    from neuro.run_folder import resumed_config
+
+    flags = {
+        **network_flags(network, neurons, None, columns),
+        "task.name": task,
+        "task.data": None if data is None else str(data),
+        "task.samples": samples,
+        "readout.kind": readout,
+        "seed": seed,
+        "device": device,
+    }
+    base = resumed_config(out, resume)
+    resolved = resolve(LiquidTrainSettings, base=base, file=config, assignments=settings or (), flags=flags)
+    check_processes(nproc, resolved.device)
+    if dry_run:
+        show_network_plan("liquid-train", resolved, out=out, resume=resume, nproc=nproc, as_json=as_json)
+        return
+    relaunch_run("liquid-train", resolved, out=out, resume=resume, nproc=nproc)
+    from neuro import liquid_train
+
+    summary = liquid_train.train(resolved, out=out, resume=resume, quiet=quiet)
+    if summary is None:
+        return
+    if as_json:
+        print_json(summary)
+        return
+    columns_shown, rows = liquid_train.table(summary)
+    print_table("Test rows", columns_shown, rows)
+    say(liquid_train.in_words(summary))
+    say(f"readout {summary['readout']}\nreport {summary['report']}")
+
+
+@app.command("eval")
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A run folder of `liquid train`.", metavar="RUN")],
+    data: DataPath = None,
+    part: Annotated[
+        str, typer.Option(help="Names the streams or series that are drawn; another name draws others.", metavar="NAME")
+    ] = "eval",
+    settings: Settings = None,
+    device: Device = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of answers and pictures; RUN/eval by default.", metavar="FOLDER"),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Judge a trained readout on samples that it has not seen; --set task.KEY=VALUE changes the task."""
+    from neuro.launching import check_single_process
+    from neuro.output import print_json, say
+
+    check_single_process("liquid eval")
+    from neuro import liquid_eval
+
+    assignments = [*(settings or ()), *([] if data is None else [f"task.data={data}"])]
+    summary = liquid_eval.evaluate(run, out, assignments=assignments, part=part, device=device, quiet=quiet)
+    if as_json:
+        print_json(summary)
+        return
+    say(liquid_eval.in_words(summary))
+    say(f"answers {summary['answers']}")
+
+
+@app.command()
 def plot(
     run: Annotated[Path, typer.Argument(help="Run folder of `liquid simulate`, or its spikes.", metavar="RUN")],
     picture: Annotated[
@@ -157,6 +257,7 @@ def plot(
     ] = None,
     begin: Annotated[float | None, typer.Option(help="In ms of the recording.", min=0)] = None,
     end: Annotated[float | None, typer.Option(help="In ms of the recording.", min=0)] = None,
+    frames: Annotated[int, typer.Option(help="Pictures of a film.", min=2)] = 100,
     as_json: Json = False,
 ) -> None:
     """Draw a picture, a film or a graph of a simulation that has been run."""
@@ -164,7 +265,7 @@ def plot(
     from neuro.output import print_json, say
 
     target = out or Path(f"{picture}.gif" if picture == "film" else f"{picture}.png")
-    facts = liquid_plot.plot(run, picture, target, begin=begin, end=end)
+    facts = liquid_plot.plot(run, picture, target, begin=begin, end=end, frames=frames)
     if as_json:
         print_json(facts)
         return

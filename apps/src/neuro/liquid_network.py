@@ -15,8 +15,13 @@ from neuro.liquid_settings import BUILDERS, EngineSettings, NetworkSettings
 SAVED = ".lsm"
 
 
-def describe_network(settings: NetworkSettings, seed: int) -> lsm.Network:
+def describe_network(settings: NetworkSettings, seed: int, *, channels: int | None = None) -> lsm.Network:
     """The network that the settings name, not built.
+
+    Args:
+        settings: which.
+        seed: of all that is drawn.
+        channels: of the inputs of a builder that has some; the settings' own without it.
 
     Raises:
         ConfigError: no such builder, or a description that cannot be used.
@@ -26,7 +31,7 @@ def describe_network(settings: NetworkSettings, seed: int) -> lsm.Network:
     if is_saved(settings):
         raise ConfigError(f"--network {name}: is a saved simulation, and a description is needed here")
     if name == "maass":
-        return lsm.maass(settings.neurons or 135, seed=seed, **_inputs(settings))
+        return lsm.maass(settings.neurons or 135, seed=seed, channels=channels or settings.channels)
     if name == "microcircuit":
         return lsm.microcircuit(settings.scale, seed=seed)
     if name == "cortex":
@@ -36,7 +41,7 @@ def describe_network(settings: NetworkSettings, seed: int) -> lsm.Network:
             midbrain=settings.midbrain,
             working_memory=settings.working_memory,
             seed=seed,
-            **_inputs(settings),
+            channels=channels or settings.channels,
         )
     if name == "working_memory":
         return lsm.working_memory(neurons=settings.neurons or 10_000, seed=seed)
@@ -45,10 +50,6 @@ def describe_network(settings: NetworkSettings, seed: int) -> lsm.Network:
     close = difflib.get_close_matches(name, BUILDERS, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(BUILDERS)}, FILE.toml and FILE{SAVED}"
     raise ConfigError(f"--network {name}: no such network; {hint}")
-
-
-def _inputs(settings: NetworkSettings) -> dict[str, Any]:
-    return {"inputs": settings.inputs}
 
 
 def is_saved(settings: NetworkSettings) -> bool:

@@ -19,7 +19,9 @@ from neuro.output import check_writable
 GRAPHS = (".graphml", ".gexf")
 
 
-def plot(run: Path, picture: str, out: Path, *, begin: float | None, end: float | None) -> dict[str, Any]:
+def plot(
+    run: Path, picture: str, out: Path, *, begin: float | None, end: float | None, frames: int = 100
+) -> dict[str, Any]:
     """Draw from the spikes of a run; `picture` is one of PICTURES or "film", `out` says the format by its ending.
 
     Raises:
@@ -34,9 +36,8 @@ def plot(run: Path, picture: str, out: Path, *, begin: float | None, end: float 
     spikes = _between(load_spikes(run), begin, end)
     if picture == "film":
         where = spikes.positions_N3
-        save_activity_film(
-            out, spikes.times, spikes.ids, spikes.sizes, positions_ND=where, begin=spikes.begin, end=spikes.end
-        )
+        span = {"begin": spikes.begin, "end": spikes.end, "frames": frames}
+        save_activity_film(out, spikes.times, spikes.ids, spikes.sizes, positions_ND=where, **span)
     elif out.suffix.lower() in GRAPHS:
         write = nx.write_graphml if out.suffix.lower() == ".graphml" else nx.write_gexf
         write(graph_of(spikes), out)

@@ -35,6 +35,9 @@ TRAINED = (
     "network.",
     "warmup",
     "input_rate",
+    "readout.",
+    "controls",
+    "block",
 )
 log = logging.getLogger("neuro")
 

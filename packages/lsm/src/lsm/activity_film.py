@@ -150,7 +150,8 @@ class _Scene:
             raster.set_yticks([])
         raster.set_xlabel("time (ms)")
         self.line = raster.axvline(begin, color=GREEN, linewidth=1.2)
-        self.raster = raster
+        self.figure.canvas.draw()
+        self.figure.set_layout_engine("none")  # laid out once, not again for every picture
 
     def show(self, moment: float) -> list[Any]:
         """Let the light decay up to a moment and add that of the spikes until then."""
