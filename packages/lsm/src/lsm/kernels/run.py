@@ -40,10 +40,12 @@ def run_steps(simulation: Simulation, since: int, n_steps: int, inputs: InputArr
     Returns:
         Synapses that spikes went through.
     """
-    from lsm.kernels import cpu
+    from lsm.kernels import cpu, reference
 
-    n_threads, work = simulation.threads, simulation.work
-    common = (n_threads, since, n_steps, simulation.shortest_delay, *simulation.arrays, inputs, work)
+    n_threads, work, own = simulation.threads, simulation.work, simulation.ranks.own
+    if simulation.device == "reference":
+        return reference.run(own, since, n_steps, *simulation.arrays, inputs, work)
+    common = (n_threads, own.start, own.stop, since, n_steps, simulation.shortest_delay, *simulation.arrays, inputs, work)
     work.turn[0], work.events_T[:] = 0, 0
     _compile(cpu.run, common)
     others = [threading.Thread(target=cpu.run, args=(k, *common)) for k in range(1, n_threads)]
@@ -59,4 +61,4 @@ def _compile(compiled: Any, common: tuple[Any, ...]) -> None:
     """Compile before threads wait for each other; what the compiler warns about concerns no user."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        compiled(0, 1, 0, 0, *common[3:])
+        compiled(0, 1, 0, 0, 0, 0, *common[5:])
