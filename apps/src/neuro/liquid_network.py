@@ -30,21 +30,18 @@ def describe_network(settings: NetworkSettings, seed: int, *, channels: int | No
     name = settings.name
     if is_saved(settings):
         raise ConfigError(f"--network {name}: is a saved simulation, and a description is needed here")
+    neurons: dict[str, Any] = {"neurons": settings.neurons} if settings.neurons else {}
+    channels = channels or settings.channels
     if name == "maass":
-        return lsm.maass(settings.neurons or 135, seed=seed, channels=channels or settings.channels)
+        return lsm.maass(**neurons, **({"inputs": channels} if channels else {}), seed=seed)
     if name == "microcircuit":
         return lsm.microcircuit(settings.scale, seed=seed)
     if name == "cortex":
-        return lsm.cortex(
-            settings.columns,
-            neurons=settings.neurons or 20_000,
-            midbrain=settings.midbrain,
-            working_memory=settings.working_memory,
-            seed=seed,
-            channels=channels or settings.channels,
-        )
+        parts = {"midbrain": settings.midbrain, "working_memory": settings.working_memory}
+        inputs = {"channels": channels} if channels else {}
+        return lsm.cortex(settings.columns, **neurons, **inputs, **parts, seed=seed)
     if name == "working_memory":
-        return lsm.working_memory(neurons=settings.neurons or 10_000, seed=seed)
+        return lsm.working_memory(**neurons, seed=seed)
     if name.endswith(".toml") or Path(name).is_file():
         return read_network(Path(name), seed)
     close = difflib.get_close_matches(name, BUILDERS, n=1)

@@ -19,22 +19,22 @@ class NetworkSettings:
         columns: of cortex.
         midbrain: cortex has one.
         working_memory: cortex has one.
-        channels: of the inputs of maass and cortex; a task sets its own.
+        channels: of the inputs of maass and cortex, 0 for the builder's own number; a task sets its own.
     """
 
     name: str = "maass"
     neurons: int = 0
     scale: float = 0.1
     columns: int = 4
-    midbrain: bool = True
-    working_memory: bool = True
-    channels: int = 40
+    midbrain: bool = False
+    working_memory: bool = False
+    channels: int = 0
 
     def __post_init__(self) -> None:
-        if self.neurons < 0 or self.columns < 1 or self.channels < 1:
+        if self.neurons < 0 or self.columns < 1 or self.channels < 0:
             raise ValueError(
-                f"neurons must be 0 or positive, columns and channels positive, got {self.neurons}, {self.columns} and "
-                f"{self.channels}"
+                f"neurons and channels must not be negative, columns positive, got {self.neurons}, {self.channels} and "
+                f"{self.columns}"
             )
         if not 0 < self.scale <= 1:
             raise ValueError(f"scale must lie in (0, 1], got {self.scale}")
