@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import lsm
 import numpy as np
@@ -23,14 +24,14 @@ SHORT = ShortTerm(U=0.5, tau_rec=300.0, tau_fac=50.0)
 MODELS = [None, SHORT, *RULES]
 
 
-def balanced(synapse: object, *, precision: str = "float64", **build: int) -> lsm.Simulation:
+def balanced(synapse: Any, *, other: Any = None, precision: Any = "float64", **build: Any) -> lsm.Simulation:
     """A small balanced network whose excitatory synapses are of a kind."""
     cell = lsm.LIF(tau_m=20.0, threshold=20.0, refractory=2.0, synapse="delta")
     network = lsm.Network(seed=5, step=STEP)
     e, i = network.population("E", 200, cell), network.population("I", 50, cell)
     network.connect(e, e, lsm.FixedIndegree(20), weight=0.6, delay=1.5, synapse=synapse)
     network.connect(e, i, lsm.FixedIndegree(20), weight=lsm.Normal(0.6, 0.1), delay=lsm.Uniform(0.5, 3.0))
-    network.connect(i, [e, i], lsm.FixedIndegree(5), weight=-3.0, delay=1.0)
+    network.connect(i, [e, i], lsm.FixedIndegree(5), weight=-3.0, delay=1.0, synapse=other)
     network.drive([e, i], lsm.Poisson(rate=10_000.0, weight=0.15))
     return network.build(precision=precision, **build)
 
@@ -42,18 +43,36 @@ def changing(simulation: lsm.Simulation) -> list[np.ndarray]:
     return [simulation.short_term.u, simulation.short_term.x]
 
 
-@pytest.mark.parametrize("synapse", MODELS, ids=repr)
-@pytest.mark.parametrize("precision", ["float64"])
-def test_spikes_and_weights_do_not_depend_on_partitions_and_threads(synapse: object, precision: str) -> None:
-    one = balanced(synapse, precision=precision, partitions=1, threads=1)
-    eight = balanced(synapse, precision=precision, partitions=8, threads=2)
-    a, b = one.run(150.0), eight.run(150.0)
-    assert len(a) > 500
+def assert_alike(one: lsm.Simulation, other: lsm.Simulation, duration: float) -> None:
+    """The same spikes and the same synapses after a run."""
+    a, b = one.run(duration), other.run(duration)
+    assert len(a) > 3 * duration
     np.testing.assert_array_equal(a.ids, b.ids)
     np.testing.assert_array_equal(a.times, b.times)
-    assert one.events == eight.events
-    for x, y in zip(changing(one), changing(eight), strict=True):
+    assert one.events == other.events
+    for x, y in zip(changing(one), changing(other), strict=True):
         np.testing.assert_array_equal(x, y)
+
+
+@pytest.mark.parametrize("synapse", MODELS, ids=repr)
+def test_spikes_and_weights_do_not_depend_on_partitions_and_threads(synapse: Any) -> None:
+    assert_alike(balanced(synapse, partitions=1, threads=1), balanced(synapse, partitions=8, threads=2), 150.0)
+
+
+@pytest.mark.parametrize("synapse", MODELS[1:], ids=repr)
+def test_the_compiled_synapses_are_the_plain_ones_to_the_last_bit(synapse: Any) -> None:
+    fast, plain = (balanced(synapse, device=device, partitions=2) for device in ("cpu", "reference"))
+    assert_alike(fast, plain, 100.0)
+
+
+@pytest.mark.parametrize("synapse", RULES, ids=repr)
+def test_so_they_are_in_float32_and_beside_synapses_of_other_kinds(synapse: Any) -> None:
+    fast, plain = (
+        balanced(synapse, other=SHORT, precision="float32", device=device, partitions=2)
+        for device in ("cpu", "reference")
+    )
+    assert_alike(fast, plain, 100.0)
+    assert changing(fast)[0].dtype == np.float32
 
 
 @pytest.mark.parametrize("synapse", RULES, ids=repr)
@@ -66,8 +85,9 @@ def test_weights_move_and_stay_within_their_bounds(synapse: STDP | DopamineSTDP)
     assert weights.max() <= synapse.bounds[1]
 
 
-def test_a_target_receives_what_the_equations_say(*, weight: float = 3.0, delay: float = 2.0) -> None:
+def test_a_target_receives_what_the_equations_say() -> None:
     """The membrane of a target without leak is the sum of the factors u x of the spikes so far."""
+    weight, delay = 3.0, 2.0
     rng = np.random.default_rng(0)
     steps = np.sort(rng.choice(8000, 60, replace=False)) + 1
     network = lsm.Network(seed=0, step=STEP)
@@ -97,11 +117,12 @@ def learned(
 ) -> float:
     """Weight of one synapse after its spikes, from 0.5, event by event; times are steps at which spikes are fired."""
     at_pre, at_post = {s + delay for s in pre}, {s + 2 * delay for s in post}
-    gated = isinstance(rule, DopamineSTDP)
     w, c, k_plus, k_minus, last_plus, last_minus = np.array([0.5]), np.zeros(1), 0.0, 0.0, -np.inf, -np.inf
     level = DopamineLevel()
-    constants = dopamine_constants(rule, STEP) if gated else None
-    released = {s + delay + round(rule.dopamine_delay / STEP) for s in pool} if gated else set()
+    constants = dopamine_constants(rule, STEP) if isinstance(rule, DopamineSTDP) else None
+    released = set()
+    if isinstance(rule, DopamineSTDP):
+        released = {s + delay + round(rule.dopamine_delay / STEP) for s in pool}
     for step in range(1, until + 1):
         plus = np.array([k_plus * np.exp(-(step - last_plus) * STEP / rule.tau_plus)])
         minus = np.array([k_minus * np.exp(-(step - last_minus) * STEP / rule.tau_minus)])
@@ -189,6 +210,6 @@ def test_what_cannot_learn_is_named() -> None:
     with pytest.raises(ValueError, match="no population 'I'"):
         network.connect(cells, cells, lsm.FixedIndegree(1), weight=0.5, delay=1.0, synapse=RULES[2])
     with pytest.raises(TypeError, match="must be ShortTerm, STDP or DopamineSTDP"):
-        network.connect(cells, cells, lsm.FixedIndegree(1), weight=0.5, delay=1.0, synapse="static")  # pyright: ignore
+        network.connect(cells, cells, lsm.FixedIndegree(1), weight=0.5, delay=1.0, synapse="static")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="no synapses that learn"):
         balanced(SHORT).weights(balanced(SHORT).network.projections[0])

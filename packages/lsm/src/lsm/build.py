@@ -26,6 +26,7 @@ def build_stores(
     quantum_GR: list[list[float]],
     threads: int,
     dtype: np.dtype,
+    own: range,
 ) -> StoreArrays:
     """Draw the synapses.
 
@@ -36,14 +37,16 @@ def build_stores(
         quantum_GR: unit of the weights of each population and receptor.
         threads: how many partitions to fill at once.
         dtype: of weights that learn.
+        own: partitions of this process; the others stay empty.
 
     Returns:
         The stores of all partitions.
     """
     n_partitions = layout.n_partitions
     with ThreadPoolExecutor(threads) as pool:
-        counted = list(pool.map(lambda p: [_count(network, layout, plan, p) for plan in plans], range(n_partitions)))
-    used = [_used_delays([counted[p][s] for p in range(n_partitions)], plan) for s, plan in enumerate(plans)]
+        parts = pool.map(lambda p: [_count(network, layout, plan, p) for plan in plans], own)
+        counted = dict(zip(own, parts, strict=True))
+    used = [_used_delays([counted[p][s] for p in own], plan) for s, plan in enumerate(plans)]
     table_SF = np.array(
         [
             (plan.source, plan.kind, plan.first_delay + first, n, plan.row, plan.weight, plan.factor)
@@ -53,15 +56,18 @@ def build_stores(
     ).reshape(-1, store.FIELDS)
     pointer_SP = np.zeros((len(plans), n_partitions), np.int64)
     synapse_SP = np.zeros((len(plans), n_partitions), np.int64)
-    total, synapses = 0, [0, 0, 0]
+    total, synapses, most = 0, [0, 0, 0], 0
     for s, plan in enumerate(plans):
-        for p in range(n_partitions):
+        for p in own:
             first, n = used[s]
             counted[p][s] = counts = counted[p][s][:, first : first + n].reshape(-1)
             pointer_SP[s, p], synapse_SP[s, p] = total, synapses[plan.kind]
             total += len(counts) + 1
+            most = max(most, len(counts) + 1)
             synapses[plan.kind] += int(counts.sum(dtype=np.int64))
-    pointers = np.zeros(total, np.int32)
+    for p in set(range(n_partitions)) - set(own):
+        pointer_SP[:, p] = total  # zeros, as of a partition without synapses
+    pointers = np.zeros(total + (most if len(own) < n_partitions else 0), np.int32)
     small = layout.most_local <= MOST_SMALL
     arrays = StoreArrays(
         table_SF,
@@ -83,7 +89,7 @@ def build_stores(
             _fill(network, layout, plan, s, p, arrays, segments[1:], quantum_GR)
 
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(fill_partition, range(n_partitions)))
+        list(pool.map(fill_partition, own))
     return arrays
 
 

@@ -20,6 +20,8 @@ from lsm.projection import Population, Projection
 from lsm.synapse import Synapse, check_synapse
 
 if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+
     from lsm.simulation import Simulation
 
 Populations = Population | str | Sequence[Population | str]
@@ -138,7 +140,9 @@ class Network:
                     raise ValueError(f"connect: {target.name!r} holds inputs, which receive no spikes")
                 row = 0 if len(target.receptors) == 1 else _receptor(weights)
                 for values in (weights, delays):
-                    if isinstance(values, Listed) and not (isinstance(rule, Explicit) and len(rule) == len(values.table)):
+                    if isinstance(values, Listed) and not (
+                        isinstance(rule, Explicit) and len(rule) == len(values.table)
+                    ):
                         n = len(values.table)
                         raise ValueError(f"connect: an array of {n} weights or delays needs Explicit with {n} synapses")
                 added = Projection(len(self.projections), source, target, rule, weights, delays, row, synapse)
@@ -170,6 +174,7 @@ class Network:
         precision: Literal["float32", "float64"] = "float32",
         threads: int | None = None,
         partitions: int | None = None,
+        group: ProcessGroup | None = None,
     ) -> Simulation:
         """Draw all synapses; the description cannot change afterwards.
 
@@ -179,6 +184,9 @@ class Network:
             threads: of the simulation; as many as numba uses by default (NUMBA_NUM_THREADS). Results do not depend on
                 it.
             partitions: parts that threads share out, a power of two up to 64; picked by default.
+            group: processes that share the network, each with synapses of its own; all by default, where
+                torch.distributed has been initialised. Every one of them builds, runs and saves at the same time, and
+                gets all spikes.
 
         Returns:
             The simulation at time 0.
@@ -190,7 +198,7 @@ class Network:
         from lsm.simulation import Simulation
 
         self._frozen = True
-        return Simulation(self, device, precision=precision, threads=threads, partitions=partitions)
+        return Simulation(self, device, precision=precision, threads=threads, partitions=partitions, group=group)
 
     def estimated_bytes(self) -> int:
         """Memory that a simulation will take at most, from the mean numbers of synapses; nothing is drawn.

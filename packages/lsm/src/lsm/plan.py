@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lsm import engine
-from lsm.layout import Layout, count_partitions
+from lsm.layout import TILES, Layout, count_partitions
 from lsm.memory import network_bytes
 from lsm.network import Network
 from lsm.plastic_stores import plastic_reach
@@ -38,26 +38,30 @@ class Plan:
         return network_bytes(network, self.layout, self.stores, steps=steps, real=real)
 
 
-def plan_simulation(network: Network, threads: int, partitions: int | None = None) -> Plan:
+def plan_simulation(network: Network, threads: int, partitions: int | None = None, processes: int = 1) -> Plan:
     """Settle what a simulation needs.
 
     Args:
         network: the description.
         threads: of the simulation.
         partitions: a power of two up to 64, or None.
+        processes: that share the partitions.
 
     Returns:
         The plan.
 
     Raises:
-        ValueError: the network has no population, or partitions is no power of two up to 64.
+        ValueError: the network has no population, or partitions is no power of two up to 64 or less than
+            the processes.
     """
     if not network.populations:
         raise ValueError("build: the network has no population")
     if partitions is not None and partitions not in (1, 2, 4, 8, 16, 32, 64):
         raise ValueError(f"build: partitions must be a power of two up to 64, got {partitions}")
     sizes = [population.n for population in network.populations]
-    layout = Layout(tuple(sizes), partitions or count_partitions(sizes, threads))
+    if processes > (partitions or TILES):
+        raise ValueError(f"build: {processes} processes cannot share {partitions or TILES} partitions")
+    layout = Layout(tuple(sizes), partitions or count_partitions(sizes, min(TILES, threads * processes)))
     quantum_GR = engine.quanta(network)
     delays = [delay_steps(projection.delay, network.step) for projection in network.projections]
     longest = max((high for _, high in delays), default=1)

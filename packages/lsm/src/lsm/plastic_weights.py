@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lsm.kernels import plastic_arrays as field
+from lsm.kernels.short_term import NEVER
 
 if TYPE_CHECKING:
     from lsm.simulation import Simulation
@@ -46,30 +47,55 @@ def plastic_part(simulation: Simulation, learner: int, p: int) -> Part:
     )
 
 
+def gathered_parts(simulation: Simulation, learner: int) -> list[Part]:
+    """Synapses of a plastic projection in all partitions, whichever process has them; those of this one are views."""
+    own = [plastic_part(simulation, learner, p) for p in simulation.ranks.own]
+    gathered = simulation.ranks.gather(own)
+    gathered[simulation.ranks.rank] = own
+    return [part for parts in gathered for part in parts]
+
+
 def canonical_order(parts: list[Part]) -> NDArray[np.int64]:
     """Order by source and target of the synapses of all partitions, one after the other.
 
     Several synapses of one pair are drawn for the same tile one after the other, so their order does not depend on
     partitions either.
     """
-    sources, targets = (np.concatenate([part[i] for part in parts]) for i in (2, 3))
-    return np.lexsort((targets, sources))
+    sources = np.concatenate([part.sources for part in parts])
+    return np.lexsort((np.concatenate([part.targets for part in parts]), sources))
 
 
 def plastic_weights(
     simulation: Simulation, learner: int
 ) -> tuple[NDArray[np.floating], NDArray[np.int64], NDArray[np.int64]]:
     """Weights now of plastic projection learner, their sources and targets, by source and then by target."""
-    learning, n_partitions = simulation.learning, simulation.layout.n_partitions
-    constant_K = learning.constant_LK[learner]
-    parts = [plastic_part(simulation, learner, p) for p in range(n_partitions)]
-    weights = []
-    for p, part in enumerate(parts):
-        now = part.weights
-        if learning.table_LX[learner, field.GATED]:
-            integral = now.dtype.type(learning.level_LPX[learner, p, field.INTEGRAL])
-            now = np.clip(now + part.eligibility * integral, constant_K[field.LOW], constant_K[field.HIGH])
-        weights.append(now)
+    parts = gathered_parts(simulation, learner)
+    p = simulation.ranks.own.start  # dopamine is the same in all partitions
+    weights = [_weights_now(simulation, learner, p, part) for part in parts]
     order = canonical_order(parts)
-    sources, targets = (np.concatenate([part[i] for part in parts])[order] for i in (2, 3))
+    sources = np.concatenate([part.sources for part in parts])[order]
+    targets = np.concatenate([part.targets for part in parts])[order]
     return np.concatenate(weights)[order], sources, targets
+
+
+def _weights_now(simulation: Simulation, learner: int, p: int, part: Part) -> NDArray[np.floating]:
+    """Weights of a part, by the dopamine of partition p."""
+    learning, now = simulation.learning, part.weights
+    if not learning.table_LX[learner, field.GATED]:
+        return now
+    constant_K = learning.constant_LK[learner]
+    integral = now.dtype.type(learning.level_LPX[learner, p, field.INTEGRAL])
+    return np.clip(now + part.eligibility * integral, constant_K[field.LOW], constant_K[field.HIGH])
+
+
+def forget_traces(simulation: Simulation) -> None:
+    """Clear traces, eligibilities and dopamine; weights stay as they are now."""
+    learning = simulation.learning
+    for learner, table_X in enumerate(learning.table_LX):
+        if table_X[field.GATED]:
+            for p in simulation.ranks.own:
+                part = plastic_part(simulation, learner, p)
+                part.weights[:] = _weights_now(simulation, learner, p, part)
+    learning.eligibility[:], learning.level_LPX[:], learning.age_LP[:] = 0, 0, 0
+    for trace, last in ((learning.pre_trace, learning.pre_last), (learning.post_trace, learning.post_last)):
+        trace[:], last[:] = 0, NEVER

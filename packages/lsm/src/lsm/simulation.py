@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch.distributed as dist
 from numpy.typing import ArrayLike, NDArray
 
 from lsm import engine, simulation_file
@@ -22,8 +23,9 @@ from lsm.memory import check_memory
 from lsm.network import Network, whole_steps
 from lsm.plan import plan_simulation
 from lsm.plastic_stores import is_plastic, learning_arrays
-from lsm.plastic_weights import plastic_weights
+from lsm.plastic_weights import forget_traces, plastic_weights
 from lsm.projection import Population, Projection
+from lsm.ranks import Ranks, group_of
 from lsm.recording import Recording
 from lsm.short_term_states import short_term_arrays
 
@@ -39,6 +41,7 @@ class Simulation:
         precision: "float32" or "float64".
         threads: of the simulation, or None.
         partitions: parts that threads share out, or None.
+        group: processes that share the network, or None.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Simulation:
         precision: Literal["float32", "float64"] = "float32",
         threads: int | None = None,
         partitions: int | None = None,
+        group: dist.ProcessGroup | None = None,
     ) -> None:
         if device not in ("auto", "cpu", "reference"):
             raise ValueError(f"build: device must be 'auto', 'cpu' or 'reference', got {device!r}")
@@ -58,13 +62,18 @@ class Simulation:
         self.threads = min(TILES, numba.config.NUMBA_NUM_THREADS if threads is None else threads)
         if self.threads < 1:
             raise ValueError(f"build: threads must be >= 1, got {threads}")
-        plan = plan_simulation(network, self.threads, partitions)
+        shared = group_of(group)
+        processes = 1 if shared is None else dist.get_world_size(shared)
+        plan = plan_simulation(network, self.threads, partitions, processes)
         self.layout, self.quantum_GR = plan.layout, plan.quantum_GR
+        self.ranks = Ranks(shared, self.layout.n_partitions)
+        self.ranks.check_network(network)
         self.shortest_delay, self.longest_delay = plan.shortest_delay, plan.longest_delay
         self.history_steps = plan.history_steps
         real = np.dtype(precision)
         check_memory(plan.n_bytes(network, real.itemsize))
-        self.stores = build_stores(network, self.layout, plan.stores, plan.quantum_GR, self.threads, real)
+        of_build = (plan.stores, plan.quantum_GR, self.threads, real, self.ranks.own)
+        self.stores = build_stores(network, self.layout, *of_build)
         self.neurons = engine.neuron_arrays(network, self.layout, plan.quantum_GR, real)
         self.drives = engine.drive_arrays(network, plan.quantum_GR)
         self.spikes = empty_history(self.layout, plan.history_steps + plan.shortest_delay)
@@ -146,6 +155,7 @@ class Simulation:
         rested = short_term_arrays(self.network.projections, self.network.step, self.spikes)
         for name in ("u", "x", "last"):
             getattr(self.short_term, name)[:] = getattr(rested, name)
+        forget_traces(self)
         self.steps_done = steps
 
     def save(self, path: str | Path) -> None:
@@ -255,10 +265,16 @@ class Simulation:
         done = 0
         while done < n_steps:
             n = min(n_slots, n_steps - done)
-            part = arriving._replace(start_GT=arriving.start_GT[:, done : done + n + 1])
             since = self.steps_done
-            self.events += run.run_steps(self, since, n, part)
-            self.steps_done += n
+            # spikes of other processes arrive after the shortest delay at the earliest
+            stride, events = n if self.ranks.size == 1 else self.shortest_delay, 0
+            for begin in range(done, done + n, stride):
+                end = min(begin + stride, done + n)
+                part = arriving._replace(start_GT=arriving.start_GT[:, begin : end + 1])
+                events += run.run_steps(self, self.steps_done, end - begin, part)
+                self.ranks.exchange(self.spikes, self.short_term, self.steps_done, end - begin)
+                self.steps_done += end - begin
+            self.events += self.ranks.total(events)
             done += n
             yield since, *chunk_spikes(self.spikes, self.network, since, n, kept_G)
 

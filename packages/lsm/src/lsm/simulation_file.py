@@ -32,7 +32,15 @@ def save(simulation: Simulation, path: str | Path) -> None:
     metadata = {"network": facts, "precision": simulation.precision}
     metadata |= {"steps_done": simulation.steps_done, "events": simulation.events}
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
-    write_tensor_file(path, tensors, kind=KIND, version=VERSION, metadata=metadata)
+    failure = None
+    if simulation.ranks.rank == 0:
+        try:
+            write_tensor_file(path, tensors, kind=KIND, version=VERSION, metadata=metadata)
+        except OSError as error:
+            failure = error
+    said = simulation.ranks.gather(None if failure is None else str(failure))[0]
+    if said is not None:  # in every process
+        raise failure or OSError(said)
 
 
 def load(

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lsm.gather_state import gather_neurons
 from lsm.kernels import plastic_arrays as field
 from lsm.kernels.short_term import SOURCE
-from lsm.plastic_weights import canonical_order, plastic_part
+from lsm.plastic_weights import canonical_order, gathered_parts
 
 if TYPE_CHECKING:
     from lsm.simulation import Simulation
@@ -25,29 +26,30 @@ def state_of(simulation: Simulation) -> Arrays:
     """Copy the state.
 
     Args:
-        simulation: at any time between runs.
+        simulation: at any time between runs; where processes share it, all of them ask.
 
     Returns:
         Membranes and clocks, spikes in flight with their factors, short-term states, weights and traces; by name.
     """
+    gather_neurons(simulation)
     neurons, short_term, learning = simulation.neurons, simulation.short_term, simulation.learning
     arrays: Arrays = {"neurons.state": neurons.state.copy(), "neurons.clock": neurons.clock.copy()}
     arrays |= _spikes_of(simulation)
     for name in ("u", "x", "last"):
         arrays[f"short_term.{name}"] = getattr(short_term, name).copy()
-    n_partitions = simulation.layout.n_partitions
+    kept = simulation.ranks.own.start  # a partition of this process; what all keep alike is up to date in it
     for learner, table_X in enumerate(learning.table_LX):
-        parts = [plastic_part(simulation, learner, p) for p in range(n_partitions)]
+        parts = gathered_parts(simulation, learner)
         order = canonical_order(parts)
         arrays[f"learning.{learner}.weights"] = np.concatenate([part.weights for part in parts])[order]
         if table_X[field.GATED]:
             arrays[f"learning.{learner}.eligibility"] = np.concatenate([part.eligibility for part in parts])[order]
-        begin, end = learning.pre_LP[learner, :2]  # every partition keeps the same source traces
+        begin, end = learning.pre_LP[learner, kept : kept + 2]
         arrays[f"learning.{learner}.pre_trace"] = learning.pre_trace[begin:end].copy()
         arrays[f"learning.{learner}.pre_last"] = learning.pre_last[begin:end].copy()
     arrays["learning.post_trace"], arrays["learning.post_last"] = learning.post_trace.copy(), learning.post_last.copy()
-    arrays["learning.level"] = learning.level_LPX[:, 0].copy()
-    arrays["learning.age"] = learning.age_LP[:, 0].copy()
+    arrays["learning.level"] = learning.level_LPX[:, kept].copy()
+    arrays["learning.age"] = learning.age_LP[:, kept].copy()
     return arrays
 
 
@@ -74,7 +76,7 @@ def set_state(simulation: Simulation, arrays: Arrays, steps_done: int) -> None:
     _set_spikes(simulation, arrays)
     n_partitions = simulation.layout.n_partitions
     for learner, table_X in enumerate(learning.table_LX):
-        parts = [plastic_part(simulation, learner, p) for p in range(n_partitions)]
+        parts = gathered_parts(simulation, learner)
         order = canonical_order(parts)
         of_part = np.repeat(np.arange(n_partitions), [len(part.weights) for part in parts])
         for name in ("weights", "eligibility") if table_X[field.GATED] else ("weights",):
@@ -82,8 +84,8 @@ def set_state(simulation: Simulation, arrays: Arrays, steps_done: int) -> None:
             canonical = np.empty_like(whole)
             _put(canonical, arrays[f"learning.{learner}.{name}"])
             whole[order] = canonical
-            for p, part in enumerate(parts):
-                getattr(part, name)[:] = whole[of_part == p]
+            for p in simulation.ranks.own:
+                getattr(parts[p], name)[:] = whole[of_part == p]
         begins = learning.pre_LP[learner]
         for begin, end in pairwise(begins):
             _put(learning.pre_trace[begin:end], arrays[f"learning.{learner}.pre_trace"])

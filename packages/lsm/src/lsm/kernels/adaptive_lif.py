@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from lsm.kernels.numba_jit import jit
+from lsm.kernels.numba_jit import inner
 
 
-@jit
+@inner
 def _decide(i, c, v, adaptation, clock, moved, fired):
     """Spike, reset, refractory clock and adaptation of neuron i, whose membrane would be `moved`."""
     decay_a, beta, threshold, reset = c[0], c[1], c[4], c[5]
@@ -26,7 +26,7 @@ def _decide(i, c, v, adaptation, clock, moved, fired):
     fired[i] = spike
 
 
-@jit
+@inner
 def delta(c, v, adaptation, clock, arrived, fired):
     """V <- drift + decay V + arrived, in mV."""
     decay, drift, quantum = c[2], c[3], c[7]
@@ -37,7 +37,7 @@ def delta(c, v, adaptation, clock, arrived, fired):
         _decide(i, c, v, adaptation, clock, moved, fired)
 
 
-@jit
+@inner
 def exponential(c, v, current, adaptation, clock, arrived, fired):
     """V <- (decay V + p21 I) + drift, I <- p11 I + arrived."""
     decay, drift, quantum, p11, p21 = c[2], c[3], c[7], c[8], c[9]
@@ -49,7 +49,7 @@ def exponential(c, v, current, adaptation, clock, arrived, fired):
         _decide(i, c, v, adaptation, clock, moved, fired)
 
 
-@jit
+@inner
 def two_exponentials(c, v, current, current_in, adaptation, clock, arrived, arrived_in, fired):
     """The same with a current of its own for each sign of the weights."""
     decay, drift, quantum, p11, p21, quantum_in, p11_in, p21_in = c[2], c[3], c[7], c[8], c[9], c[10], c[11], c[12]

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from lsm.kernels.numba_jit import jit
+from lsm.kernels.numba_jit import inner
 
 
-@jit
+@inner
 def conductance(c, v, g_ex, g_in, clock, arrived_ex, arrived_in, fired):
     """Advance membrane and conductances; a refractory membrane stays where it is."""
     per_step, half_leak, constant, threshold, reset = c[0], c[1], c[2], c[3], c[4]
@@ -40,15 +40,15 @@ def conductance(c, v, g_ex, g_in, clock, arrived_ex, arrived_in, fired):
 
 
 def conductance_reference(c, v, g_ex, g_in, clock, arrived_ex, arrived_in):
-    """The same in numpy, in place; give who fires."""
+    """The same in numpy, in place, with what arrived in the type of the state; give who fires."""
     per_step, half_leak, constant, threshold, reset, refractory = c[:6]
     unit_ex, decay_ex, half_ex, reversal_ex, unit_in, decay_in, half_in, reversal_in = c[6:]
     mean_ex, mean_in = half_ex * g_ex, half_in * g_in
     half = (half_leak + mean_ex) + mean_in
     pull = (mean_ex * reversal_ex + mean_in * reversal_in) + constant
     moved = ((per_step - half) * v + pull) / (per_step + half)
-    g_ex[:] = decay_ex * g_ex + unit_ex * arrived_ex.astype(v.dtype)
-    g_in[:] = decay_in * g_in + unit_in * arrived_in.astype(v.dtype)
+    g_ex[:] = decay_ex * g_ex + unit_ex * arrived_ex
+    g_in[:] = decay_in * g_in + unit_in * arrived_in
     free = clock == 0
     u = np.where(free, moved, v)
     spike = u >= threshold

@@ -82,12 +82,18 @@ def run_partition(p, t, since, neurons, stores, drives, spikes, states, learning
 
 
 @jit
-def run(thread, n_threads, since, n_steps, stride, neurons, stores, drives, spikes, states, learning, inputs, work):
-    """Take the partitions of a thread through `n_steps` steps from step `since`, `stride` steps between barriers."""
+def run(
+    thread, n_threads, first, last, since, n_steps, stride, neurons, stores, drives, spikes, states, learning, inputs,
+    work,
+):  # fmt: skip
+    """Take a thread's share of partitions first to last - 1 through `n_steps` steps from step `since`.
+
+    There are `stride` steps between barriers.
+    """
     arrived_RN, fired = work.arrived_TRN[thread], work.fired_TN[thread]
     events, arrivals = 0, 0
     for begin in range(since, since + n_steps, stride):
-        for p in range(thread, len(neurons.local_PG), n_threads):
+        for p in range(first + thread, last, n_threads):
             for t in range(begin, min(begin + stride, since + n_steps)):
                 events += run_partition(
                     p, t, since, neurons, stores, drives, spikes, states, learning, inputs, arrived_RN, fired

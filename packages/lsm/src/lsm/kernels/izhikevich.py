@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from lsm.kernels.numba_jit import jit
+from lsm.kernels.numba_jit import inner
 
 
-@jit
+@inner
 def izhikevich(c, v, recovery, arrived, fired):
     """V <- V + h (0.04 V^2 + 5 V + 140 - u + I) + arrived, u <- u + h a (b (V - c) - u), both from the V before."""
-    h, square, linear, base, h_a, b, reset, jump, threshold, quantum = (
-        c[0],
-        c[1],
-        c[2],
-        c[3],
-        c[4],
-        c[5],
-        c[6],
-        c[7],
-        c[8],
-        c[9],
-    )
+    h, square, linear, base, h_a = c[0], c[1], c[2], c[3], c[4]
+    b, reset, jump, threshold, quantum = c[5], c[6], c[7], c[8], c[9]
     real = v.dtype.type
     for i in range(len(v)):
         old, u = v[i], recovery[i]
@@ -36,10 +26,10 @@ def izhikevich(c, v, recovery, arrived, fired):
 
 
 def izhikevich_reference(c, v, recovery, arrived):
-    """The same in numpy, in place; give who fires."""
+    """The same in numpy, in place, with `arrived` in the type of the state; give who fires."""
     h, square, linear, base, h_a, b, reset, jump, threshold, quantum = c
     slope = ((square * v) * v + linear * v) + (base - recovery)
-    moved = (v + h * slope) + quantum * arrived.astype(v.dtype)
+    moved = (v + h * slope) + quantum * arrived
     u = recovery + h_a * (b * (v - reset) - recovery)
     spike = moved >= threshold
     v[:] = np.where(spike, reset, moved)

@@ -2,8 +2,8 @@
 
 A synapse lives by its own clock, which its delay d sets back: a source's spike reaches it d steps after it was fired,
 when the weight is delivered, and a target's spike after 2 d steps. So the pairs are those of a delay that lies wholly
-on the dendrite's side, and a weight never waits. In a step come, in this order: the dopamine; the spikes of targets, which
-strengthen; the spikes of sources, which weaken and deliver; then the traces take in both.
+on the dendrite's side, and a weight never waits. In a step come, in this order: the dopamine; the spikes of targets,
+which strengthen; the spikes of sources, which weaken and deliver; then the traces take in both.
 
 Axes: L plastic projections, P partitions.
 """
@@ -40,13 +40,13 @@ _LEVEL, _INTEGRAL = plastic_arrays.LEVEL, plastic_arrays.INTEGRAL
 
 
 @inner
-def power(share, mu, one):
-    """share^mu in the type of share; the general case by way of float64."""
-    if mu == one:
+def power(share, mu, real):
+    """share^mu in the type `real`; the general case by way of float64."""
+    if mu == real(1):
         return share
-    if mu == one - one:
-        return one
-    return one * np.float64(math.pow(np.float64(share), np.float64(mu)))
+    if mu == real(0):
+        return real(1)
+    return real(math.pow(np.float64(share), np.float64(mu)))
 
 
 @inner
@@ -120,7 +120,7 @@ def strengthen(learner, p, t, neurons, stores, plastic, spikes):
                 stores.learning_weights[at + e] = now - c0 * integral
             else:
                 share = w / w_max
-                share = share + (constant[_UP] * power(one - share, constant[_MU_PLUS], one)) * trace
+                share = share + (constant[_UP] * power(one - share, constant[_MU_PLUS], real)) * trace
                 stores.learning_weights[at + e] = min(share, one) * w_max
 
 
@@ -167,7 +167,7 @@ def weaken(learner, p, t, neurons, stores, plastic, spikes, arrived_RN):
                     stores.learning_weights[at + e] = now - c0 * integral
                 else:
                     share = w / w_max
-                    share = share - (constant[_DOWN] * power(share, constant[_MU_MINUS], one)) * trace
+                    share = share - (constant[_DOWN] * power(share, constant[_MU_MINUS], real)) * trace
                     now = max(share, one - one) * w_max
                     stores.learning_weights[at + e] = now
                 arrived_N[local] += np.int32(np.rint(now * per_unit))
@@ -193,8 +193,8 @@ def take_in(learner, p, t, plastic, spikes):
     if before >= 0:
         for q in range(spikes.start_WPG.shape[1]):
             _take_in(
-                t, spikes, before % n_slots, q, table[_PRE], plastic.pre_LP[learner, p], plastic.pre_trace, plastic.pre_last,
-                fine_2J[0], coarse, table[_PLUS], table[_N_PLUS],
+                t, spikes, before % n_slots, q, table[_PRE], plastic.pre_LP[learner, p], plastic.pre_trace,
+                plastic.pre_last, fine_2J[0], coarse, table[_PLUS], table[_N_PLUS],
             )  # fmt: skip
     if after >= 0:
         _take_in(

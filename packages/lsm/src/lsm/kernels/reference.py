@@ -21,7 +21,8 @@ from lsm.streams import word
 
 def run(
     own: range, since: int, n_steps: int, neurons: NeuronArrays, stores: StoreArrays, drives: DriveArrays,
-    spikes: SpikeArrays, states: ShortTermArrays | None, learning: PlasticArrays | None, inputs: InputArrays, work: WorkArrays,
+    spikes: SpikeArrays, states: ShortTermArrays | None, learning: PlasticArrays | None, inputs: InputArrays,
+    work: WorkArrays,
 ) -> int:  # fmt: skip
     """Take the own partitions through some steps; give the number of synapses that spikes went through."""
     arrived_RN, events = work.arrived_TRN[0], 0

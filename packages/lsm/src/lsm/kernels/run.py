@@ -45,7 +45,17 @@ def run_steps(simulation: Simulation, since: int, n_steps: int, inputs: InputArr
     n_threads, work, own = simulation.threads, simulation.work, simulation.ranks.own
     if simulation.device == "reference":
         return reference.run(own, since, n_steps, *simulation.arrays, inputs, work)
-    common = (n_threads, own.start, own.stop, since, n_steps, simulation.shortest_delay, *simulation.arrays, inputs, work)
+    common = (
+        n_threads,
+        own.start,
+        own.stop,
+        since,
+        n_steps,
+        simulation.shortest_delay,
+        *simulation.arrays,
+        inputs,
+        work,
+    )
     work.turn[0], work.events_T[:] = 0, 0
     _compile(cpu.run, common)
     others = [threading.Thread(target=cpu.run, args=(k, *common)) for k in range(1, n_threads)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lsm.kernels import lif, models
+from lsm.kernels import adaptive_lif, conductance_lif, izhikevich, lif, models
 from lsm.kernels.numba_jit import inner
 
 
@@ -16,10 +16,20 @@ def update(p, g, neurons, arrived_RN, fired):
     arrived, arrived_in = arrived_RN[0, local : local + n], arrived_RN[-1, local : local + n]
     begin = neurons.state_G[g] + first
     v, second = neurons.state[begin:][:n], neurons.state[begin + size :][:n]
-    third = neurons.state[begin + 2 * size :][:n]
+    third, fourth = neurons.state[begin + 2 * size :][:n], neurons.state[begin + 3 * size :][:n]
     if model == models.LIF_DELTA:
         lif.delta(c, v, clock, arrived, fired)
     elif model == models.LIF_EXPONENTIAL:
         lif.exponential(c, v, second, clock, arrived, fired)
     elif model == models.LIF_TWO_EXPONENTIALS:
         lif.two_exponentials(c, v, second, third, clock, arrived, arrived_in, fired)
+    elif model == models.LIF_CONDUCTANCE:
+        conductance_lif.conductance(c, v, second, third, clock, arrived, arrived_in, fired)
+    elif model == models.IZHIKEVICH:
+        izhikevich.izhikevich(c, v, second, arrived, fired)
+    elif model == models.ADAPTIVE_DELTA:
+        adaptive_lif.delta(c, v, second, clock, arrived, fired)
+    elif model == models.ADAPTIVE_EXPONENTIAL:
+        adaptive_lif.exponential(c, v, second, third, clock, arrived, fired)
+    elif model == models.ADAPTIVE_TWO_EXPONENTIALS:
+        adaptive_lif.two_exponentials(c, v, second, third, fourth, clock, arrived, arrived_in, fired)

@@ -21,17 +21,17 @@ def update(p: int, g: int, neurons: NeuronArrays, arrived_RN: NDArray[np.int32])
     end = neurons.state_G[g + 1]
     state_VN = neurons.state[neurons.state_G[g] : end].reshape(-1, size)[:, first:last]
     clock = neurons.clock[neurons.clock_G[g] : neurons.clock_G[g] + size][first:last]
-    arrived_RN = arrived_RN[:, local].astype(neurons.state.dtype)
+    units_RN = arrived_RN[:, local].astype(neurons.state.dtype)
     if model in _CURRENTS:
-        return _lif(c, state_VN, clock, arrived_RN, _CURRENTS[model])
+        return _lif(c, state_VN, clock, units_RN, _CURRENTS[model])
     if model == models.LIF_CONDUCTANCE:
-        return conductance_reference(c[:14], *state_VN, clock, *arrived_RN[:2])
+        return conductance_reference(c[:14], state_VN[0], state_VN[1], state_VN[2], clock, units_RN[0], units_RN[1])
     if model == models.IZHIKEVICH:
-        return izhikevich_reference(c[:10], *state_VN, arrived_RN[0])
+        return izhikevich_reference(c[:10], state_VN[0], state_VN[1], units_RN[0])
     plain = next(kind for kind, adaptive in models.ADAPTIVE_OF.items() if adaptive == model)
     adaptation = state_VN[-1]
     adaptation *= c[0]
-    fired = _lif(c[2:], state_VN[:-1], clock, arrived_RN, _CURRENTS[plain], c[1] * adaptation)
+    fired = _lif(c[2:], state_VN[:-1], clock, units_RN, _CURRENTS[plain], c[1] * adaptation)
     adaptation += fired
     return fired
 
