@@ -20,9 +20,11 @@ SCRIPTS = (
     "spikeformer",
     "spikeformer_quality",
     "evosnn",
+    "lsm",
 )
 NOT_MEASURED = {
     "evosnn": {"growth", "plasticity", "steering"},
+    "lsm": {"brunel", "microcircuit", "full", "growth", "threads", "scale"},
     "spikeformer_quality": {"rates"},
 }  # parts whose tables say so
 
