@@ -1,4 +1,4 @@
-"""Speed, memory and rates of lsm beside NEST, each simulator in a process of its own with as many threads.
+"""Speed, memory and rates of lsm beside NEST and Brian2, each in a process of its own with as many threads.
 
     uv run --group bench python benchmarks/lsm.py
     uv run --group bench python benchmarks/lsm.py --only brunel,threads
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import shutil
 import statistics
 import sys
 import time
@@ -25,7 +26,12 @@ from benchmarks.common import parsed_parts, parser_of, slope, write_results
 from benchmarks.lsm_workers import Worker
 
 HERE = Path(__file__).parent
-COMMANDS = {"lsm": [sys.executable, str(HERE / "lsm_ours.py")], "NEST": [sys.executable, str(HERE / "lsm_nest.py")]}
+BRIAN = ["--no-project", "--isolated", "--python", "3.11", "--with", "brian2==2.9.*", "--with", "numpy<2.4", "python"]
+COMMANDS = {
+    "lsm": [sys.executable, str(HERE / "lsm_ours.py")],
+    "NEST": [sys.executable, str(HERE / "lsm_nest.py")],
+    "Brian2": ["uv", "run", *BRIAN, str(HERE / "lsm_brian.py")],
+}
 # mean rates of the model's authors and of those who ran it again, Hz
 PUBLISHED = {"23E": (0.90, 0.97), "23I": (2.87, 2.97), "4E": (4.4, 4.7), "4I": (5.4, 5.9)}
 PUBLISHED |= {"5E": (7.6, 8.1), "5I": (8.6, 9.1), "6E": (1.0, 1.1), "6I": (7.5, 7.8)}
@@ -103,15 +109,17 @@ def measured(networks: Mapping[str, Mapping[str, Any]], *, ms: float, repeats: i
 
 
 def brunel(*, small: bool, threads: int) -> Facts:
-    """Brunel's network at two sizes; NEST with both of its synapses of constant weight."""
-    found = []
+    """Brunel's network at two sizes; NEST with both of its synapses of constant weight, Brian2 at one size."""
+    found, ms = [], 20.0 if small else 500.0
     for neurons, indegree in ((1000, 100),) if small else ((12_500, 1250), (50_000, 1000)):
         size = {"model": "brunel", "neurons": neurons, "indegree": indegree}
         networks: dict[str, Facts] = {"lsm": {"simulator": "lsm", **size}}
         if "NEST" in simulators():
             networks["NEST"] = {"simulator": "NEST", **size}
             networks["NEST, hom_w"] = {"simulator": "NEST", **size, "synapse": "static_synapse_hom_w"}
-        rows = measured(networks, ms=20.0 if small else 500.0, repeats=1 if small else 5, threads=threads)
+        if shutil.which("uv") and not small and neurons < 20_000:  # it compiles, in an environment made by uv
+            networks["Brian2"] = {"simulator": "Brian2", **size, "stretch": ms}
+        rows = measured(networks, ms=ms, repeats=1 if small else 5, threads=threads)
         ratios = [compared(rows, "lsm", other) for other in networks if other != "lsm"]
         found.append({"neurons": neurons, "indegree": indegree, "rows": rows, "ratios": ratios})
     return {"networks": found}
@@ -178,7 +186,12 @@ def scale(*, small: bool, threads: int) -> Facts:
     sizes = {
         "1 M neurons, 1 G synapses": {"neurons": 1_000_000, "indegree": 1000},
         "4 M neurons, 5 G synapses": {"neurons": 4_000_000, "indegree": 1250},
-        "10 M neurons, 10 G synapses, procedural": {"neurons": 10_000_000, "indegree": 1000, "procedural": True},
+        "10 M neurons, 10 G synapses, procedural": {
+            "neurons": 10_000_000,
+            "indegree": 1000,
+            "by_source": True,
+            "procedural": True,
+        },
     }
     rows: Rows = []
     for label, size in sizes.items():

@@ -17,19 +17,19 @@ from benchmarks.lsm_workers import Memory, interval_cv, serve
 Facts = dict[str, Any]
 
 
-def brunel(neurons: int, indegree: int, seed: int, *, procedural: bool = False) -> lsm.Network:
-    """Four E cells to an I cell, four fifths of the synapses from E; g = 5, twice the rate at threshold."""
+def brunel(neurons: int, indegree: int, seed: int, *, by_source: bool = False) -> lsm.Network:
+    """Four E cells to an I cell, four fifths of the synapses from E; g = 5, twice the rate at threshold.
+
+    `by_source` draws as many synapses from each neuron, which can be drawn again at every spike.
+    """
     net = lsm.Network(seed=seed, step=0.1)
     model = lsm.LIF(tau_m=20.0, threshold=20.0, refractory=2.0, synapse="delta")
     e = net.population("E", neurons - neurons // 5, model)
     i = net.population("I", neurons // 5, model)
     for source, k, weight in ((e, indegree - indegree // 5, 0.1), (i, indegree // 5, -0.5)):
-        if not procedural:
-            net.connect(source, [e, i], lsm.FixedIndegree(k), weight=weight, delay=1.5)
-            continue
-        for target in (e, i):  # what can be drawn again knows its source: as many synapses, spread by source
-            rule = lsm.FixedOutdegree(round(k * target.n / source.n))
-            net.connect(source, target, rule, weight=weight, delay=1.5, procedural=True)
+        for target in (e, i):
+            rule = lsm.FixedOutdegree(round(k * target.n / source.n)) if by_source else lsm.FixedIndegree(k)
+            net.connect(source, target, rule, weight=weight, delay=1.5)
     net.drive([e, i], lsm.Poisson(rate=20_000.0, weight=0.1))
     return net
 
@@ -41,13 +41,16 @@ class Simulation:
     memory: Memory
     watched: int
 
-    def build(self, model: str, threads: int, watched: int, seed: int = 1, **sizes: Any) -> Facts:
+    def build(
+        self, model: str, threads: int, watched: int, seed: int = 1, procedural: bool = False, **sizes: Any
+    ) -> Facts:
         """Build; a small network of the same kind before it, so that nothing is compiled in what is measured."""
         describe: Callable[..., lsm.Network] = brunel if model == "brunel" else lsm.microcircuit
         little = {"scale": 0.01} if model == "microcircuit" else {**sizes, "neurons": 1000, "indegree": 100}
-        describe(seed=seed, **little).build(threads=threads).run(2.0)
+        way = {"threads": threads, "procedural": procedural}
+        describe(seed=seed, **little).build(**way).run(2.0)
         self.memory, start = Memory(), time.perf_counter()
-        self.sim = describe(seed=seed, **sizes).build(threads=threads)
+        self.sim = describe(seed=seed, **sizes).build(**way)
         self.sim.run(1.0)
         self.watched = watched
         facts = {"neurons": self.sim.n_neurons, "synapses": self.sim.synapses, "build_s": time.perf_counter() - start}

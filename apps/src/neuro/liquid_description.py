@@ -104,12 +104,12 @@ def _population(where: str, table: Table, net: Network) -> None:
 
 
 def _projection(where: str, table: Table, net: Network) -> None:
-    own = ("from", "to", "rule", "weight", "delay", "synapse", "procedural")
+    own = ("from", "to", "rule", "weight", "delay", "synapse")
     needed = [name for name in own[:5] if name not in table]
     if needed:
         raise ConfigError(f"{where}: {needed[0]!r} is missing")
     rule = _made(where, "rule", RULES, table["rule"], {k: v for k, v in table.items() if k not in own}, own)
-    extra: dict[str, Any] = {"procedural": True} if table.get("procedural") else {}
+    extra: dict[str, Any] = {}
     if "synapse" in table:
         if not isinstance(table["synapse"], dict) or "kind" not in table["synapse"]:
             raise ConfigError(f"{where}: synapse: expected a table with `kind`, got {table['synapse']!r}")

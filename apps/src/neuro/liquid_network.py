@@ -64,7 +64,8 @@ def build_network(settings: NetworkSettings, engine: EngineSettings, *, seed: in
     threads = engine.threads or None
     if is_saved(settings):
         return lsm.load(settings.name, device, threads=threads)
-    return describe_network(settings, seed).build(device, precision=engine.precision, threads=threads)
+    net = describe_network(settings, seed)
+    return net.build(device, precision=engine.precision, threads=threads, procedural=engine.procedural)
 
 
 def size_of(net: lsm.Network) -> dict[str, Any]:

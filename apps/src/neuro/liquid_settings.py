@@ -47,10 +47,12 @@ class EngineSettings:
     Args:
         precision: of the neurons' states.
         threads: of the simulation in this process; 0 for as many as numba uses by default. Spikes do not depend on it.
+        procedural: draw the synapses of FixedOutdegree with constant weight and delay again at each spike, and store none.
     """
 
     precision: Literal["float32", "float64"] = "float32"
     threads: int = 0
+    procedural: bool = False
 
     def __post_init__(self) -> None:
         if self.threads < 0:
