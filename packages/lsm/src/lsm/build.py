@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lsm import store
 from lsm.connection_rule import Synapses, Targets
 from lsm.distributions import Distribution, Listed
+from lsm.fixed_outdegree import FixedOutdegree
 from lsm.kernels import fill
 from lsm.layout import MOST_SMALL, Layout
 from lsm.network import Network
@@ -49,14 +50,23 @@ def build_stores(
     used = [_used_delays([counted[p][s] for p in own], plan) for s, plan in enumerate(plans)]
     table_SF = np.array(
         [
-            (plan.source, plan.kind, plan.first_delay + first, n, plan.row, plan.weight, plan.factor)
+            (
+                plan.source,
+                plan.kind,
+                plan.first_delay + first,
+                n,
+                plan.row,
+                plan.weight,
+                plan.factor,
+                *_rule(network, plan),
+            )
             for plan, (first, n) in zip(plans, used, strict=True)
         ],
         np.int64,
     ).reshape(-1, store.FIELDS)
     pointer_SP = np.zeros((len(plans), n_partitions), np.int64)
     synapse_SP = np.zeros((len(plans), n_partitions), np.int64)
-    total, synapses, most = 0, [0, 0, 0], 0
+    total, synapses, most = 0, [0, 0, 0, 0], 0
     for s, plan in enumerate(plans):
         for p in own:
             first, n = used[s]
@@ -64,6 +74,9 @@ def build_stores(
             pointer_SP[s, p], synapse_SP[s, p] = total, synapses[plan.kind]
             total += len(counts) + 1
             most = max(most, len(counts) + 1)
+            if plan.kind == store.PROCEDURAL:
+                post = plan.projections[0].post.index
+                synapse_SP[s, p] = layout.local_PG[p, post] - layout.first_PG[p, post]
             synapses[plan.kind] += int(counts.sum(dtype=np.int64))
     for p in set(range(n_partitions)) - set(own):
         pointer_SP[:, p] = total  # zeros, as of a partition without synapses
@@ -82,6 +95,8 @@ def build_stores(
 
     def fill_partition(p: int) -> None:
         for s, plan in enumerate(plans):
+            if plan.kind == store.PROCEDURAL:
+                continue
             counts = counted[p][s]
             segments = pointers[pointer_SP[s, p] : pointer_SP[s, p] + len(counts) + 1]
             # segment i is filled through pointer i + 1, which begins at its start and ends at its end
@@ -91,6 +106,17 @@ def build_stores(
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(fill_partition, own))
     return arrays
+
+
+def _rule(network: Network, plan: StorePlan) -> tuple[int, ...]:
+    """What draws the synapses of a procedural store."""
+    if plan.kind != store.PROCEDURAL:
+        return 0, 0, 0, 0, 0
+    (projection,) = plan.projections
+    assert isinstance(projection.rule, FixedOutdegree)
+    pair = projection.pair(network.seed)
+    others = pair.recurrent and not projection.rule.autapses
+    return pair.n_pre, pair.n_post, projection.rule.k, int(others), int(pair.key.view(np.int64))
 
 
 def _draws(network: Network, layout: Layout, plan: StorePlan, p: int) -> Iterator[tuple[int, Synapses]]:
@@ -107,8 +133,10 @@ def _kernel_form(distribution: Distribution) -> tuple[tuple[int, float, float, f
 
 def _count(network: Network, layout: Layout, plan: StorePlan, p: int) -> NDArray[np.int32]:
     """Synapses of each source and delay."""
-    n_sources = plan.projections[0].pre.n
+    n_sources = 0 if plan.kind == store.PROCEDURAL else plan.projections[0].pre.n
     counts = np.zeros((n_sources, plan.n_delays), np.int32)
+    if plan.kind == store.PROCEDURAL:
+        return counts
     for i, chunk in _draws(network, layout, plan, p):
         delay, delay_table = _kernel_form(plan.projections[i].delay)
         of_delay = (delay, delay_table, network.step, plan.first_delay, plan.n_delays)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lsm.layout import MOST_SMALL, Layout
 from lsm.network import Network
-from lsm.store import CONSTANT, PLASTIC, StorePlan
+from lsm.store import CONSTANT, PLASTIC, PROCEDURAL, StorePlan
 
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _CGROUP_USES = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
@@ -71,10 +71,11 @@ def network_bytes(network: Network, layout: Layout, plans: list[StorePlan], *, s
     target = 2 if layout.most_local <= MOST_SMALL else 4
     total = 0.0
     for plan in plans:
-        each = {CONSTANT: target, PLASTIC: target + real + 12}.get(plan.kind, 2 * target)
+        each = {CONSTANT: target, PLASTIC: target + 2 * real + 8, PROCEDURAL: 0}.get(plan.kind, 2 * target)
         total += each * sum(projection.rule.expected(projection.pair(network.seed)) for projection in plan.projections)
         # pointers, and the counts from which they are made
-        total += 8 * n_partitions * (plan.projections[0].pre.n * plan.n_delays + 1)
+        if plan.kind != PROCEDURAL:
+            total += 8 * n_partitions * (plan.projections[0].pre.n * plan.n_delays + 1)
     for population in network.populations:
         total += population.n * (real * len(population.model.variables) + 2 if population.model else 0)
     return int(total + 4 * steps * n_partitions * layout.most_local)

@@ -174,7 +174,8 @@ class Network:
         precision: Literal["float32", "float64"] = "float32",
         threads: int | None = None,
         partitions: int | None = None,
-        group: ProcessGroup | None = None,
+        group: ProcessGroup | Literal["alone"] | None = None,
+        procedural: bool = False,
     ) -> Simulation:
         """Draw all synapses; the description cannot change afterwards.
 
@@ -185,8 +186,10 @@ class Network:
                 it.
             partitions: parts that threads share out, a power of two up to 64; picked by default.
             group: processes that share the network, each with synapses of its own; all by default, where
-                torch.distributed has been initialised. Every one of them builds, runs and saves at the same time, and
-                gets all spikes.
+                torch.distributed has been initialised; "alone" for this one alone. Every one of them builds, runs and
+                saves at the same time, and gets all spikes.
+            procedural: keep no synapses of projections by `FixedOutdegree` with a constant weight and delay that do
+                not learn: they are drawn again at each spike. The spikes are the same, memory far less.
 
         Returns:
             The simulation at time 0.
@@ -198,7 +201,15 @@ class Network:
         from lsm.simulation import Simulation
 
         self._frozen = True
-        return Simulation(self, device, precision=precision, threads=threads, partitions=partitions, group=group)
+        return Simulation(
+            self,
+            device,
+            precision=precision,
+            threads=threads,
+            partitions=partitions,
+            group=group,
+            procedural=procedural,
+        )
 
     def estimated_bytes(self) -> int:
         """Memory that a simulation will take at most, from the mean numbers of synapses; nothing is drawn.

@@ -38,7 +38,9 @@ class Plan:
         return network_bytes(network, self.layout, self.stores, steps=steps, real=real)
 
 
-def plan_simulation(network: Network, threads: int, partitions: int | None = None, processes: int = 1) -> Plan:
+def plan_simulation(
+    network: Network, threads: int, partitions: int | None = None, processes: int = 1, procedural: bool = False
+) -> Plan:
     """Settle what a simulation needs.
 
     Args:
@@ -46,6 +48,7 @@ def plan_simulation(network: Network, threads: int, partitions: int | None = Non
         threads: of the simulation.
         partitions: a power of two up to 64, or None.
         processes: that share the partitions.
+        procedural: whether synapses that can be drawn again at each spike are not kept.
 
     Returns:
         The plan.
@@ -68,7 +71,7 @@ def plan_simulation(network: Network, threads: int, partitions: int | None = Non
     return Plan(
         layout=layout,
         quantum_GR=quantum_GR,
-        stores=plan_stores(network.projections, quantum_GR, network.step),
+        stores=plan_stores(network, quantum_GR, procedural=procedural),
         shortest_delay=min((low for low, _ in delays), default=1),
         longest_delay=longest,
         history_steps=max(longest, plastic_reach(network.projections, network.step)),

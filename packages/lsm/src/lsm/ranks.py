@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -117,8 +117,13 @@ class Ranks:
                 _unpack(part.numpy()[1 : 1 + int(part[0])], spikes, states, since, n_steps, self.partitions_of(rank))
 
 
-def group_of(group: dist.ProcessGroup | None) -> dist.ProcessGroup | None:
+Group = dist.ProcessGroup | Literal["alone"] | None
+
+
+def group_of(group: Group) -> dist.ProcessGroup | None:
     """The processes that share a simulation: those given, or all; None for one alone."""
+    if group == "alone":
+        return None
     if group is None and dist.is_available() and dist.is_initialized():
         group = dist.group.WORLD
     return None if group is None or dist.get_world_size(group) == 1 else group

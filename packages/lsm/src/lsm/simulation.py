@@ -11,7 +11,7 @@ import numpy as np
 import torch.distributed as dist
 from numpy.typing import ArrayLike, NDArray
 
-from lsm import engine, simulation_file
+from lsm import engine, simulation_file, store
 from lsm.build import build_stores
 from lsm.connections import Connections, connections
 from lsm.history import chunk_spikes, empty_history
@@ -25,7 +25,7 @@ from lsm.plan import plan_simulation
 from lsm.plastic_stores import is_plastic, learning_arrays
 from lsm.plastic_weights import forget_traces, plastic_weights
 from lsm.projection import Population, Projection
-from lsm.ranks import Ranks, group_of
+from lsm.ranks import Group, Ranks, group_of
 from lsm.recording import Recording
 from lsm.short_term_states import short_term_arrays
 
@@ -41,7 +41,8 @@ class Simulation:
         precision: "float32" or "float64".
         threads: of the simulation, or None.
         partitions: parts that threads share out, or None.
-        group: processes that share the network, or None.
+        group: processes that share the network, "alone", or None.
+        procedural: whether synapses that can be drawn again at each spike are not kept.
     """
 
     def __init__(
@@ -52,19 +53,20 @@ class Simulation:
         precision: Literal["float32", "float64"] = "float32",
         threads: int | None = None,
         partitions: int | None = None,
-        group: dist.ProcessGroup | None = None,
+        group: Group = None,
+        procedural: bool = False,
     ) -> None:
         if device not in ("auto", "cpu", "reference"):
             raise ValueError(f"build: device must be 'auto', 'cpu' or 'reference', got {device!r}")
         if precision not in ("float32", "float64"):
             raise ValueError(f"build: precision must be 'float32' or 'float64', got {precision!r}")
-        self.network, self.device, self.precision = network, device, precision
+        self.network, self.device, self.precision, self.procedural = network, device, precision, procedural
         self.threads = min(TILES, numba.config.NUMBA_NUM_THREADS if threads is None else threads)
         if self.threads < 1:
             raise ValueError(f"build: threads must be >= 1, got {threads}")
         shared = group_of(group)
         processes = 1 if shared is None else dist.get_world_size(shared)
-        plan = plan_simulation(network, self.threads, partitions, processes)
+        plan = plan_simulation(network, self.threads, partitions, processes, procedural)
         self.layout, self.quantum_GR = plan.layout, plan.quantum_GR
         self.ranks = Ranks(shared, self.layout.n_partitions)
         self.ranks.check_network(network)
@@ -90,8 +92,10 @@ class Simulation:
 
     @property
     def synapses(self) -> int:
-        """Number of synapses."""
-        return len(self.stores.targets) + len(self.stores.synapses) + len(self.stores.learning_targets)
+        """Number of synapses; where processes share the network, of this one."""
+        drawn = self.stores.table_SF[:, store.K] * self.stores.table_SF[:, store.N_PRE]
+        kept = len(self.stores.targets) + len(self.stores.synapses) + len(self.stores.learning_targets)
+        return kept + int(drawn.sum()) // self.ranks.size
 
     @property
     def n_bytes(self) -> int:

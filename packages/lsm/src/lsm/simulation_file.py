@@ -7,7 +7,7 @@ last bit, with any number of threads, partitions and processes.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from ddp_utils.tensor_file import FileFormatError, read_tensor_file, write_tenso
 
 from lsm.memory import NetworkTooLarge
 from lsm.network_description import describe, described
+from lsm.ranks import Group
 from lsm.simulation_state import set_state, state_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def save(simulation: Simulation, path: str | Path) -> None:
     arrays = {_NETWORK + name: array for name, array in network_arrays.items()}
     arrays |= {_STATE + name: array for name, array in state_of(simulation).items()}
     metadata = {"network": facts, "precision": simulation.precision}
-    metadata |= {"steps_done": simulation.steps_done, "events": simulation.events}
+    metadata |= {"procedural": simulation.procedural, "steps_done": simulation.steps_done, "events": simulation.events}
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
     failure = None
     if simulation.ranks.rank == 0:
@@ -44,7 +45,12 @@ def save(simulation: Simulation, path: str | Path) -> None:
 
 
 def load(
-    path: str | Path, device: str = "auto", *, threads: int | None = None, partitions: int | None = None
+    path: str | Path,
+    device: str = "auto",
+    *,
+    threads: int | None = None,
+    partitions: int | None = None,
+    group: Group = None,
 ) -> Simulation:
     """Read a simulation and build its network.
 
@@ -53,6 +59,7 @@ def load(
         device: as in `Network.build`.
         threads: of the simulation; as many as numba uses by default.
         partitions: parts that threads share out, as in `Network.build`.
+        group: processes that share the network, as in `Network.build`.
 
     Returns:
         The simulation, which goes on as the saved one would have, to the last bit.
@@ -68,8 +75,10 @@ def load(
         of_network = {name.removeprefix(_NETWORK): a for name, a in arrays.items() if name.startswith(_NETWORK)}
         of_state = {name.removeprefix(_STATE): a for name, a in arrays.items() if name.startswith(_STATE)}
         network = described(facts["network"], of_network)
-        precision, steps_done, events = facts["precision"], facts["steps_done"], facts["events"]
-        if precision not in ("float32", "float64") or type(steps_done) is not int or type(events) is not int:
+        precision, procedural = facts["precision"], facts["procedural"]
+        steps_done, events = facts["steps_done"], facts["events"]
+        kinds = [type(value) for value in (procedural, steps_done, events)]
+        if precision not in ("float32", "float64") or kinds != [bool, int, int]:
             raise ValueError("precision or time are none")
     except _NONSENSE as error:
         raise FileFormatError(f"{path}: not a usable simulation: {error}") from error
@@ -77,7 +86,8 @@ def load(
         neurons = sum(population.n for population in network.populations if population.model)
         if of_state["neurons.clock"].shape != (neurons,):  # before a size that the file only claims is allocated
             raise ValueError(f"a state of other than {neurons} neurons")
-        simulation = network.build(device, precision=precision, threads=threads, partitions=partitions)
+        shared: dict[str, Any] = {"threads": threads, "partitions": partitions, "group": group}
+        simulation = network.build(device, precision=precision, procedural=procedural, **shared)
         set_state(simulation, of_state, steps_done)
     except NetworkTooLarge:
         raise

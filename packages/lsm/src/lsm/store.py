@@ -1,8 +1,9 @@
 """How the synapses of a partition lie in memory.
 
 The projections of one source population that agree in receptor, delay and constant weight share a store with 2 bytes a
-synapse; those with a weight for each synapse share one with 4. Within a store the targets are sorted by (source,
-delay), and `pointers` says where each segment of one source and delay begins: the delay costs no memory a synapse.
+synapse; those with a weight for each synapse share one with 4. Synapses that learn have a store for each projection; a
+procedural store keeps nothing. Within a store the targets are sorted by (source, delay), and `pointers` says where each
+segment of one source and delay begins: the delay costs no memory a synapse.
 
 Axes: S stores, P partitions.
 """
@@ -17,13 +18,15 @@ from numpy.typing import NDArray
 
 from lsm.distributions import Constant, Distribution, Listed
 from lsm.dopamine import DopamineSTDP
+from lsm.fixed_outdegree import FixedOutdegree
+from lsm.network import Network
 from lsm.projection import Projection
 from lsm.short_term import ShortTerm
 from lsm.short_term_states import short_term_states
 from lsm.stdp import STDP
 
-CONSTANT, WEIGHTED, PLASTIC = 0, 1, 2
-SOURCE, KIND, FIRST_DELAY, N_DELAYS, ROW, WEIGHT, FACTOR, FIELDS = range(8)
+CONSTANT, WEIGHTED, PLASTIC, PROCEDURAL = range(4)
+SOURCE, KIND, FIRST_DELAY, N_DELAYS, ROW, WEIGHT, FACTOR, N_PRE, N_POST, K, OTHERS, KEY, FIELDS = range(13)
 
 
 class StoreArrays(NamedTuple):
@@ -31,9 +34,11 @@ class StoreArrays(NamedTuple):
 
     Args:
         table_SF: source population, kind, first delay (steps), number of delays, receptor row, weight (units), number
-            of the short-term state or -1; int64.
+            of the short-term state or -1; of procedural stores also sources, targets, synapses of a source,
+            whether autapses are left out, and the key as int64; int64.
         pointer_SP: where the pointers of a store and partition begin, int64; there are sources * delays + 1.
-        synapse_SP: where its synapses begin, in `targets`, `synapses` or `learning_targets`, int64.
+        synapse_SP: where its synapses begin, in `targets`, `synapses` or `learning_targets`; of a procedural store what
+            turns a target into a local one; int64.
         pointers: begin of each segment, counted from synapse_SP, int32.
         targets: local targets of stores with a constant weight, uint16 or int32.
         synapses: weight in the upper and local target in the lower half, int32 or int64.
@@ -71,28 +76,30 @@ def delay_steps(delay: Distribution, step: float) -> tuple[int, int]:
     return max(1, round(low / step)), max(1, round(high / step))
 
 
-def plan_stores(projections: list[Projection], quantum_GR: list[list[float]], step: float) -> list[StorePlan]:
+def plan_stores(network: Network, quantum_GR: list[list[float]], *, procedural: bool = False) -> list[StorePlan]:
     """Group projections into stores.
 
     Args:
-        projections: of the network.
+        network: the description.
         quantum_GR: unit of the weights of each population and receptor.
-        step: ms.
+        procedural: whether synapses that can be drawn again at each spike are not kept.
 
     Returns:
         Stores in the order of their first projection.
     """
     plans: dict[tuple[object, ...], StorePlan] = {}
-    states = short_term_states(projections)
-    for projection in projections:
+    states = short_term_states(network.projections)
+    for projection in network.projections:
         constant, weight = isinstance(projection.weight, Constant), 0
         if isinstance(projection.weight, Constant):
             weight = round(projection.weight.value / quantum_GR[projection.post.index][projection.receptor])
         learns = isinstance(projection.synapse, STDP | DopamineSTDP)  # each projection in a store of its own
+        drawn = procedural and not learns and constant and isinstance(projection.delay, Constant)
+        drawn = drawn and isinstance(projection.rule, FixedOutdegree)
         delay = projection.delay
         same_delay = id(delay) if isinstance(delay, Listed) else delay
         key = (
-            learns and projection.index,
+            projection.index if learns or drawn else -1,
             projection.pre.index,
             constant,
             projection.receptor,
@@ -101,8 +108,8 @@ def plan_stores(projections: list[Projection], quantum_GR: list[list[float]], st
             projection.synapse,
         )
         if key not in plans:
-            low, high = delay_steps(delay, step)
-            kind = PLASTIC if learns else CONSTANT if constant else WEIGHTED
+            low, high = delay_steps(delay, network.step)
+            kind = PLASTIC if learns else PROCEDURAL if drawn else CONSTANT if constant else WEIGHTED
             factor = -1
             if isinstance(projection.synapse, ShortTerm):
                 factor = states[projection.pre.index, projection.synapse]

@@ -8,9 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from lsm import store
-from lsm.kernels import short_term
+from lsm.kernels import draws, short_term
 from lsm.kernels.atomics import prefetch
 from lsm.kernels.numba_jit import inner
+from lsm.kernels.streams import high_below, word
+from lsm.layout import TILES
 
 _AHEAD = 2  # spikes whose segments are asked for in advance
 
@@ -31,6 +33,47 @@ def weighted(arrived_N, synapses, half):
 
 
 @inner
+def drawn_again(p, n_partitions, table_F, source, shift, arrived_N, weight):
+    """Draw the targets of a source in a partition as `lsm.kernels.draws.outdegree` does, and add one weight to them.
+
+    Gives the number of synapses.
+    """
+    n_post, k, others = table_F[store.N_POST], table_F[store.K], table_F[store.OTHERS] != 0
+    of_source = word(np.uint64(table_F[store.KEY]), np.uint64(source))
+    events, tiles = 0, TILES // n_partitions
+    for tile in range(p * tiles, (p + 1) * tiles):
+        begin, end = n_post * tile // TILES, n_post * (tile + 1) // TILES
+        stream = word(of_source, np.uint64(tile))
+        inside = others and begin <= source < end
+        below = np.uint64(end - begin - 1 if inside else end - begin)
+        n = draws.outdegree_share(of_source, begin, end, k, n_post)
+        for j in range(n):
+            target = begin + np.int64(high_below(word(stream, np.uint64(j)), below))
+            arrived_N[shift + (target + 1 if inside and target >= source else target)] += weight
+        events += n
+    return events
+
+
+@inner
+def procedural(p, t, row_F, shift, spikes, states, arrived_N):
+    """Let the spikes arrive in partition p that a procedural store brings there in step t."""
+    n_slots, n_partitions = spikes.start_WPG.shape[0], spikes.start_WPG.shape[1]
+    emitted, events, source = t - row_F[store.FIRST_DELAY], 0, row_F[store.SOURCE]
+    if emitted < 0:
+        return events
+    slot = emitted % n_slots
+    for q in range(n_partitions):
+        for i in range(spikes.start_WPG[slot, q, source], spikes.start_WPG[slot, q, source + 1]):
+            weight = np.int32(row_F[store.WEIGHT])
+            if states is not None:  # noqa: SIM102 - so it is left out where there are none
+                if row_F[store.FACTOR] >= 0:
+                    weight = short_term.scaled(weight, states.factor_FWPN[row_F[store.FACTOR], slot, q, i])
+            neuron = np.int64(spikes.id_WPN[slot, q, i])
+            events += drawn_again(p, n_partitions, row_F, neuron, shift, arrived_N, weight)
+    return events
+
+
+@inner
 def spikes_due(p, t, stores, spikes, states, arrived_RN):
     """Let the spikes arrive in partition p that are due in step t; give the number of synapses."""
     n_slots, n_partitions = spikes.start_WPG.shape[0], spikes.start_WPG.shape[1]
@@ -43,6 +86,9 @@ def spikes_due(p, t, stores, spikes, states, arrived_RN):
         if kind == store.PLASTIC:
             continue
         arrived_N = arrived_RN[stores.table_SF[s, store.ROW]]
+        if kind == store.PROCEDURAL:
+            events += procedural(p, t, stores.table_SF[s], stores.synapse_SP[s, p], spikes, states, arrived_N)
+            continue
         pointers = stores.pointers[stores.pointer_SP[s, p] :]
         base = stores.synapse_SP[s, p]
         for d in range(n_delays):

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from lsm.kernels.numba_jit import jit
+from lsm.kernels.numba_jit import inner, jit
 from lsm.kernels.streams import high_below, low_below, uniform, word
 from lsm.layout import TILES
 
@@ -34,17 +34,23 @@ def indegree(key, first, last, k, n_pre, others, source_n, target_n, word_n):
     return n
 
 
+@inner
+def outdegree_share(of_source, begin, end, k, n_post):
+    """How many of the k targets of a source fall to a tile of the targets begin to end - 1."""
+    start = np.int64(high_below(of_source, _U(n_post)))
+    return (k * end + start) // n_post - (k * begin + start) // n_post
+
+
 @jit
 def outdegree(key, first, last, tile, begin, end, k, n_post, others, source_n, target_n, word_n):
     """The share of a tile, targets begin to end - 1, of k targets for each source from first to last - 1."""
     n = 0
     for source in range(first, last):
         of_source = word(key, _U(source))
-        start = np.int64(high_below(of_source, _U(n_post)))
         stream = word(of_source, _U(tile))
         inside = others and begin <= source < end
         below = _U(end - begin - 1 if inside else end - begin)
-        for j in range((k * end + start) // n_post - (k * begin + start) // n_post):
+        for j in range(outdegree_share(of_source, begin, end, k, n_post)):
             drawn = word(stream, _U(j))
             target = begin + np.int64(high_below(drawn, below))
             target_n[n] = target + 1 if inside and target >= source else target

@@ -12,9 +12,11 @@ from lsm import poisson, store
 from lsm.kernels import models, plastic_reference, short_term
 from lsm.kernels import poisson as drawing
 from lsm.kernels.arrays import DriveArrays, InputArrays, NeuronArrays, SpikeArrays, WorkArrays
+from lsm.kernels.draws import outdegree
 from lsm.kernels.plastic_arrays import PlasticArrays
 from lsm.kernels.short_term import ShortTermArrays
 from lsm.kernels.update_reference import update
+from lsm.layout import TILES, slice_start
 from lsm.store import StoreArrays
 from lsm.streams import word
 
@@ -44,6 +46,10 @@ def _deliver(
     for s, row in enumerate(stores.table_SF):
         if row[store.KIND] == store.PLASTIC:
             continue
+        if row[store.KIND] == store.PROCEDURAL:
+            arrived_N, shift = arrived_RN[row[store.ROW]], int(stores.synapse_SP[s, p])
+            events += _deliver_drawn(p, t, row, shift, spikes, states, arrived_N)
+            continue
         pointers, base = stores.pointers[stores.pointer_SP[s, p] :], stores.synapse_SP[s, p]
         for d in range(row[store.N_DELAYS]):
             emitted = t - row[store.FIRST_DELAY] - d
@@ -65,6 +71,33 @@ def _deliver(
                     weight = np.rint(weight.astype(np.float32) * factor).astype(np.int32)
                 np.add.at(arrived_RN[row[store.ROW]], target, weight)
                 events += len(index)
+    return events
+
+
+def _deliver_drawn(
+    p: int, t: int, row_F: NDArray[np.int64], shift: int, spikes: SpikeArrays, states: ShortTermArrays | None,
+    arrived_N: NDArray[np.int32],
+) -> int:  # fmt: skip
+    """A procedural store, by the function that draws stored synapses."""
+    emitted, events = t - int(row_F[store.FIRST_DELAY]), 0
+    n_pre, n_post, k, others = (int(row_F[i]) for i in (store.N_PRE, store.N_POST, store.K, store.OTHERS))
+    if emitted < 0:
+        return events
+    slot, tiles = emitted % len(spikes.start_WPG), TILES // spikes.start_WPG.shape[1]
+    source_n, target_n, word_n = np.empty(k, np.int32), np.empty(k, np.int32), np.empty(k, np.uint64)
+    for q, start_G in enumerate(spikes.start_WPG[slot]):
+        for i in range(start_G[row_F[store.SOURCE]], start_G[row_F[store.SOURCE] + 1]):
+            weight, source = np.float32(row_F[store.WEIGHT]), int(spikes.id_WPN[slot, q, i])
+            assert source < n_pre
+            if states is not None and row_F[store.FACTOR] >= 0:
+                weight = np.rint(weight * states.factor_FWPN[row_F[store.FACTOR], slot, q, i])
+            for tile in range(p * tiles, (p + 1) * tiles):
+                bounds = (slice_start(n_post, tile), slice_start(n_post, tile + 1))
+                key = row_F[store.KEY : store.KEY + 1].view(np.uint64)[0]
+                rows = (source_n, target_n, word_n)
+                n = outdegree(key, source, source + 1, tile, *bounds, k, n_post, bool(others), *rows)
+                np.add.at(arrived_N, shift + target_n[:n], np.int32(weight))
+                events += n
     return events
 
 
