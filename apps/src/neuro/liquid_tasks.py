@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from ddp_utils import keyed_numpy_generator
-from lsm.cochleagram import cochleagram
+from lsm.cochlea import cochleagram
 from lsm.spike_coding import integrate_and_fire
 from lsm.splits import leave_one_group_out, official_digit_split
 from lsm.spoken_digits import SpokenDigit, read_spoken_digits

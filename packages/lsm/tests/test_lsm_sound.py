@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from lsm.cochleagram import cochleagram, erb_centres
+from lsm.cochlea import cochleagram, erb_centres
 from lsm.spike_coding import bens_spiker, integrate_and_fire, latencies, level_crossings
 from lsm.splits import leave_one_group_out, official_digit_split
 from lsm.spoken_digits import read_spoken_digits

@@ -2,7 +2,7 @@ from .activity_film import save_activity_film
 from .activity_plots import plot_avalanches, plot_spectrum
 from .adaptive_lif import AdaptiveLIF
 from .all_to_all import AllToAll
-from .cochleagram import cochleagram, erb_centres
+from .cochlea import cochleagram, erb_centres
 from .conductance_lif import ConductanceLIF
 from .connectivity_plots import plot_connectivity, plot_eigenvalues, plot_weights_and_delays
 from .controls import expanded, input_states, scrambled
