@@ -8,7 +8,7 @@ from lsm.exponential_filter import filtered_spikes
 from lsm.kernel_rank import separation, state_rank
 from lsm.lyapunov import divergence_rate, moved_spike
 from lsm.memory_capacity import memory_function
-from lsm.nested_ridge import nested_ridge
+from lsm.group_ridge import nested_ridge
 from lsm.ridge import RidgeReadout
 from lsm.spectral_radius import spectral_radius
 from lsm.spike_statistics import (

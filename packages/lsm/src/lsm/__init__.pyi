@@ -19,6 +19,7 @@ from .figures import save_figure
 from .fixed_indegree import FixedIndegree
 from .fixed_outdegree import FixedOutdegree
 from .fixed_total_number import FixedTotalNumber
+from .group_ridge import NestedPrediction, nested_ridge
 from .intervals import PairedDifference, mean_interval, paired_difference, wilson_interval
 from .izhikevich import Izhikevich
 from .kernel_rank import separation, state_rank
@@ -32,7 +33,6 @@ from .memory import NetworkTooLarge
 from .memory_capacity import memory_function
 from .memory_loop import add_memory_loop
 from .midbrain import add_dopamine, add_midbrain, collicular_map
-from .nested_ridge import NestedPrediction, nested_ridge
 from .network import Network
 from .network_graph import neuron_graph, plot_populations, population_graph
 from .one_to_one import OneToOne
