@@ -37,8 +37,8 @@ def describe_network(settings: NetworkSettings, seed: int, *, channels: int | No
     if name == "microcircuit":
         return lsm.microcircuit(settings.scale, seed=seed)
     if name == "cortex":
-        parts = {"midbrain": settings.midbrain, "working_memory": settings.working_memory}
-        inputs = {"channels": channels} if channels else {}
+        parts: dict[str, Any] = {"midbrain": settings.midbrain, "working_memory": settings.working_memory}
+        inputs: dict[str, Any] = {"channels": channels} if channels else {}
         return lsm.cortex(settings.columns, **neurons, **inputs, **parts, seed=seed)
     if name == "working_memory":
         return lsm.working_memory(**neurons, seed=seed)

@@ -31,6 +31,7 @@ def liquid_of(net: lsm.Network, settings: LiquidTrainSettings, task: Task) -> Li
         instants=task.instants,
         device=settings.device,
         threads=settings.engine.threads or None,
+        group="alone",
     )
 
 

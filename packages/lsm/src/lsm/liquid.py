@@ -6,7 +6,7 @@ Legend: B samples, A instants, N neurons that are read, F = A N features.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from lsm.exponential_filter import filtered_spikes
 from lsm.logistic import LogisticReadout
 from lsm.network import Network
 from lsm.ridge import RidgeReadout
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
 
 Sample = tuple[np.ndarray, np.ndarray] | Mapping[str, tuple[np.ndarray, np.ndarray]]
 
@@ -53,6 +56,7 @@ class LiquidStateMachine:
         inputs: name of the population that takes a sample's spikes; the first inputs of the network by default.
         device: as in `Network.build`.
         threads: as in `Network.build`.
+        group: as in `Network.build`; "alone" where every process runs samples of its own.
 
     References:
         Maass, Natschlaeger, Markram (2002), Real-time computing without stable states, Neural Computation 14(11).
@@ -69,6 +73,7 @@ class LiquidStateMachine:
         inputs: str | None = None,
         device: str = "auto",
         threads: int | None = None,
+        group: ProcessGroup | Literal["alone"] | None = None,
     ) -> None:
         if isinstance(readout, str):
             if readout not in READOUTS:
@@ -83,7 +88,7 @@ class LiquidStateMachine:
         self.inputs = network.find(inputs or channels[0]).name
         names = [p.name for p in network.populations if p.model is not None] if of is None else list(of)
         self.read = [network.find(name) for name in names]
-        self.simulation = network.build(device, threads=threads)
+        self.simulation = network.build(device, threads=threads, group=group)
 
     @property
     def n_read(self) -> int:
