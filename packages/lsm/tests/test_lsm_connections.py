@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import lsm
 import numpy as np
 import pytest
 import scipy.stats
-
-import lsm
-from lsm.connections import connections
+from lsm import streams
+from lsm.connections import Connections, connections
+from lsm.distributions import draw
 
 PLACES = np.random.default_rng(0).random((400, 2))
 RULES = {
@@ -31,7 +32,7 @@ def one_population(rule: object, n: int = 400, seed: int = 1, **synapse: object)
     return network
 
 
-def drawn(rule: object, **options: object) -> lsm.connections.Connections:
+def drawn(rule: object, **options: object) -> Connections:
     network = one_population(rule, **options)
     return connections(network, network.projections[0])
 
@@ -45,9 +46,7 @@ def test_a_simulation_has_the_synapses_that_are_listed(name: str) -> None:
     for partitions in (1, 8, 64):
         sim = one_population(RULES[name], weight=projection.weight).build(threads=1, partitions=partitions)
         assert sim.synapses == len(listed.sources)
-        pairs = np.concatenate(
-            [np.stack(stored_pairs(sim, p), axis=1) for p in range(partitions)]
-        )
+        pairs = np.concatenate([np.stack(stored_pairs(sim, p), axis=1) for p in range(partitions)])
         assert sorted(map(tuple, pairs)) == list(zip(listed.sources, listed.targets, strict=True))
     mean = projection.rule.expected(projection.pair(network.seed))
     assert abs(len(listed.sources) - mean) <= 5 * np.sqrt(mean)
@@ -82,7 +81,11 @@ def test_indegrees_and_outdegrees() -> None:
 @pytest.mark.parametrize("name", ["indegree", "outdegree", "total"])
 def test_every_partner_is_as_likely(name: str) -> None:
     """Drawn pairs fill the matrix evenly."""
-    rules = {"indegree": lsm.FixedIndegree(400), "outdegree": lsm.FixedOutdegree(400), "total": lsm.FixedTotalNumber(160_000)}
+    rules = {
+        "indegree": lsm.FixedIndegree(400),
+        "outdegree": lsm.FixedOutdegree(400),
+        "total": lsm.FixedTotalNumber(160_000),
+    }
     listed = drawn(rules[name])
     counts, *_ = np.histogram2d(listed.sources, listed.targets, bins=20)
     assert scipy.stats.chisquare(counts.ravel()).pvalue > 1e-4
@@ -162,3 +165,14 @@ def test_bytes_of_a_synapse() -> None:
         lsm.FixedIndegree(1000), n=4000, weight=lsm.Normal(0.1, 0.01), delay=lsm.Normal(1.5, 0.3)
     ).build(threads=2)
     assert spread.bytes_per_synapse < 5
+
+
+def test_normal_numbers_far_out() -> None:
+    """The normal numbers that weights are made of are normal out to 4 sd."""
+    words = streams.word(streams.key(0, "normal"), np.arange(2_000_000, dtype=np.uint64))
+    drawn = draw(lsm.Normal(0.0, 1.0), words)
+    assert scipy.stats.kstest(drawn, "norm").pvalue > 1e-4
+    for reach in (2.0, 3.0, 3.5, 3.66, 4.0):
+        expected = len(drawn) * scipy.stats.norm.sf(reach)
+        for beyond in (np.count_nonzero(drawn > reach), np.count_nonzero(drawn < -reach)):
+            assert abs(beyond - expected) < 4.5 * np.sqrt(expected)

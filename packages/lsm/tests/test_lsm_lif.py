@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
+import lsm
 import numpy as np
 import pytest
-
-import lsm
 
 
 def membrane(model: lsm.LIF, steps: int, *, weight: float | None = None, dc: lsm.DC | None = None) -> np.ndarray:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import lsm
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-import lsm
 from lsm import memory
 from lsm.layout import MOST_SMALL, TILES, Layout, count_partitions
 from lsm.quantum import quantum
@@ -124,13 +123,14 @@ def test_a_network_that_does_not_fit() -> None:
     network = lsm.Network()
     a = network.population("a", 10_000_000, lsm.LIF())
     network.connect(a, a, lsm.FixedIndegree(100_000), weight=0.1, delay=1.5)
-    with pytest.raises(lsm.NetworkTooLarge, match="2,0.*bytes.*available") as caught:
+    with pytest.raises(lsm.NetworkTooLarge, match=r"4,0.*bytes.*available") as caught:
         network.build()
-    assert caught.value.needed > 2e12 * 0.9 > caught.value.available
+    assert caught.value.needed > 4e12 > caught.value.available
     small = lsm.Network()
     a = small.population("a", 2000, lsm.LIF())
     small.connect(a, a, lsm.PairwiseBernoulli(0.2), weight=lsm.Normal(0.1, 0.01), delay=1.5)
-    assert small.estimated_bytes() == pytest.approx(small.build(threads=1).n_bytes, rel=0.2)
+    sim = small.build(threads=1)
+    assert sim.synapse_bytes <= small.estimated_bytes() <= 1.5 * sim.n_bytes
 
 
 def test_limits_of_containers(monkeypatch: pytest.MonkeyPatch, tmp_path: pytest.TempPathFactory) -> None:

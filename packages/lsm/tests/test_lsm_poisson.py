@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import lsm
 import numpy as np
 import pytest
 import scipy.stats
-
-import lsm
 from lsm import streams
 from lsm.poisson import BITS, UNSETTLED, count_guide, count_limits
 
 
 @pytest.mark.parametrize("mean", [0.0, 0.003, 0.7, 2.0, 31.0, 900.0, 1e5])
 def test_limits_are_the_cumulated_probabilities(mean: float) -> None:
-    """To 2^-40, from end to end; the guide tells the same, where it tells anything, as the limits."""
+    """As scipy has them, from end to end; the guide tells the same, where it tells anything, as the limits."""
     least, limits = count_limits(mean)
     cdf = scipy.stats.poisson(mean).cdf(least + np.arange(len(limits)))
-    np.testing.assert_allclose(limits.astype(float) / 2**BITS, cdf, atol=2e-9 if mean > 1e3 else 1e-11)
+    np.testing.assert_allclose(limits.astype(float) / 2**BITS, cdf, atol=1e-13 * max(100.0, mean))
     numbers = np.random.default_rng(0).integers(0, 1 << BITS, 20_000, dtype=np.uint64)
     told = count_guide(limits)[numbers >> np.uint64(BITS - 11)]
     settled = told != UNSETTLED
     assert np.array_equal(told[settled], np.searchsorted(limits, numbers[settled], side="right"))
-    assert settled.mean() > 0.7
+    assert settled.mean() > (0.9 if mean < 1000 else 0.3)
 
 
 @pytest.mark.parametrize("rate", [50.0, 20_000.0])
@@ -60,7 +59,9 @@ def test_streams() -> None:
     for below in (streams.high_below, streams.low_below):
         drawn = below(words, np.uint64(10))
         assert scipy.stats.chisquare(np.bincount(drawn.astype(int), minlength=10)).pvalue > 1e-4
-    keys = {int(streams.key(*args)) for args in [(0, "a"), (0, "b"), (1, "a"), (0, "a", 0), (0, "a", 1), (-1, "a", 0, 0)]}
+    keys = {
+        int(streams.key(*args)) for args in [(0, "a"), (0, "b"), (1, "a"), (0, "a", 0), (0, "a", 1), (-1, "a", 0, 0)]
+    }
     assert len(keys) == 6
 
 

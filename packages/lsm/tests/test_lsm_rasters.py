@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
+import lsm
 import numpy as np
 import pytest
-
-import lsm
 from lsm.connections import connections
 
 STEP = 0.1
@@ -37,16 +36,18 @@ def some_inputs(duration: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {"channels": (rng.uniform(0.0, duration, n), rng.integers(0, 40, n))}
 
 
-def straightforward(network: lsm.Network, inputs: dict, duration: float, start: list[np.ndarray]) -> list[tuple]:
-    """Every synapse by itself, in float64 and physical units: (time, global id) of each spike."""
+def straightforward(sim: lsm.Simulation, inputs: dict, duration: float) -> list[tuple[int, int]]:
+    """Every synapse by itself, in float64 and physical units: (step, global id) of each spike from the start on."""
+    network, start = sim.network, [sim.state(name)["membrane"] for name in ("e", "i")]
     populations = network.populations
     n_steps, n_neurons = round(duration / STEP), network.n_neurons
     arrive_ex, arrive_in = np.zeros((2, n_steps + 100, n_neurons))
     outgoing = [[] for _ in range(n_neurons)]
     for projection in network.projections:
         first = projection.pre.first, projection.post.first
+        unit = sim.quantum_GR[projection.post.index][projection.receptor]
         for source, target, weight, delay in zip(*connections(network, projection), strict=True):
-            outgoing[first[0] + source].append((first[1] + target, weight, round(delay / STEP)))
+            outgoing[first[0] + source].append((first[1] + target, round(weight / unit) * unit, round(delay / STEP)))
     given = {(math.ceil(t / STEP - 1e-6), populations[2].first + c) for t, c in zip(*inputs["channels"], strict=True)}
     voltage, current_ex, current_in = np.concatenate([*start, np.zeros(40)]), *np.zeros((2, n_neurons))
     left, spikes = np.zeros(n_neurons, int), []
@@ -67,7 +68,9 @@ def straightforward(network: lsm.Network, inputs: dict, duration: float, start: 
                             (current_in, model.tau_syn_in or model.tau_syn, arrive_in),
                         ):
                             d = math.exp(-STEP / tau)
-                            moved += current[k] / model.capacitance * tau * model.tau_m / (model.tau_m - tau) * (decay - d)
+                            moved += (
+                                current[k] / model.capacitance * tau * model.tau_m / (model.tau_m - tau) * (decay - d)
+                            )
                             current[k] = current[k] * d + arriving[t, k]
                     voltage[k] = moved if free else voltage[k]
                     left[k] = max(0, left[k] - 1)
@@ -89,19 +92,13 @@ def bits(recording: lsm.Recording) -> tuple[bytes, bytes]:
 @pytest.mark.parametrize("synapse", ["delta", "exponential"])
 def test_equals_a_straightforward_simulation(synapse: str, kind: str) -> None:
     """Under fixed input the raster is that of the equations; longer than the spike history, which wraps around."""
-    network = two_populations(synapse, kind)
     inputs = some_inputs(60.0)
-    sim = network.build(precision="float64", threads=1)
-    start = [sim.state(name)["membrane"].copy() for name in ("e", "i")]
+    sim = two_populations(synapse, kind).build(precision="float64", threads=1)
+    expected = straightforward(sim, inputs, 60.0)
     recording = sim.run(60.0, inputs)
-    expected = straightforward(network, inputs, 60.0, start)
     got = list(zip(np.rint(recording.times / STEP).astype(int), recording.ids, strict=True))
-    assert len(expected) > 300
-    same = sum(a == b for a, b in zip(got, expected, strict=False))
-    if kind == "constant":
-        assert got == expected
-    else:  # weights are rounded to the 32767th part of the largest: nothing for long, then a spike that just fires
-        assert same > len(expected) / 2
+    assert len(expected) > 120
+    assert got == expected
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
@@ -109,13 +106,19 @@ def test_equals_a_straightforward_simulation(synapse: str, kind: str) -> None:
 @pytest.mark.parametrize("synapse", ["delta", "exponential"])
 def test_equal_bits_for_any_partitions_threads_and_reference(synapse: str, kind: str, precision: str) -> None:
     """Spikes and states do not depend on who computes what, nor on compiled or plain code."""
-    inputs = some_inputs(40.0)
+    inputs = some_inputs(25.0)
     results = set()
-    for device, threads, partitions in [("cpu", 1, 1), ("cpu", 2, 2), ("cpu", 2, 64), ("cpu", 3, 4), ("reference", 1, 2)]:
+    for device, threads, partitions in [
+        ("cpu", 1, 1),
+        ("cpu", 2, 2),
+        ("cpu", 2, 64),
+        ("cpu", 3, 4),
+        ("reference", 1, 2),
+    ]:
         network = two_populations(synapse, kind, poisson=True)
         sim = network.build(device, precision=precision, threads=threads, partitions=partitions)
-        recording = sim.run(40.0, inputs)
-        assert len(recording) > 250
+        recording = sim.run(25.0, inputs)
+        assert len(recording) > 150
         results.add((*bits(recording), sim.neurons.state.tobytes(), sim.events))
     assert len(results) == 1
 
