@@ -217,10 +217,10 @@ class Network:
         Returns:
             Bytes.
         """
-        from lsm.kernels.numba_jit import numba
+        from lsm.kernels.numba_jit import default_threads
         from lsm.plan import plan_simulation
 
-        return plan_simulation(self, numba.config.NUMBA_NUM_THREADS).n_bytes(self, real=4)
+        return plan_simulation(self, default_threads()).n_bytes(self, real=4)
 
     def find(self, name: Population | str) -> Population:
         """Look a population up.

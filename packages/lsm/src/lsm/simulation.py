@@ -17,7 +17,7 @@ from lsm.connections import Connections, connections
 from lsm.history import chunk_spikes, empty_history
 from lsm.input_spikes import input_arrays
 from lsm.kernels import plastic_arrays, run
-from lsm.kernels.numba_jit import numba
+from lsm.kernels.numba_jit import default_threads
 from lsm.layout import TILES
 from lsm.memory import check_memory
 from lsm.network import Network, whole_steps
@@ -61,7 +61,7 @@ class Simulation:
         if precision not in ("float32", "float64"):
             raise ValueError(f"build: precision must be 'float32' or 'float64', got {precision!r}")
         self.network, self.device, self.precision, self.procedural = network, device, precision, procedural
-        self.threads = min(TILES, numba.config.NUMBA_NUM_THREADS if threads is None else threads)
+        self.threads = min(TILES, default_threads() if threads is None else threads)
         if self.threads < 1:
             raise ValueError(f"build: threads must be >= 1, got {threads}")
         shared = group_of(group)
@@ -242,7 +242,7 @@ class Simulation:
             ids_n.append(id_n)
         steps = np.concatenate([np.empty(0, np.int64), *steps_n])
         return Recording(
-            times=(steps + 1) * self.network.step,
+            times=np.multiply(steps + 1, self.network.step, dtype=np.float64),
             ids=np.concatenate([np.empty(0, np.int64), *ids_n]),
             counts={population.name: int(n) for population, n in zip(populations, count_G, strict=True)},
             sizes={population.name: population.n for population in populations},

@@ -50,9 +50,9 @@ class StoreArrays(NamedTuple):
     pointer_SP: NDArray[np.int64]
     synapse_SP: NDArray[np.int64]
     pointers: NDArray[np.int32]
-    targets: NDArray[np.uint16] | NDArray[np.int32]
-    synapses: NDArray[np.int32] | NDArray[np.int64]
-    learning_targets: NDArray[np.uint16] | NDArray[np.int32]
+    targets: NDArray[np.uint16 | np.int32]
+    synapses: NDArray[np.int32 | np.int64]
+    learning_targets: NDArray[np.uint16 | np.int32]
     learning_weights: NDArray[np.floating]
 
 

@@ -25,6 +25,11 @@ def inner(function: Callable[..., Any]) -> Any:
     return _compiled(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
+def default_threads() -> int:
+    """Threads of a simulation unless told: the cores of this process, or NUMBA_NUM_THREADS."""
+    return int(numba.config.NUMBA_NUM_THREADS)  # pyright: ignore[reportPrivateImportUsage, reportAttributeAccessIssue]
+
+
 @functools.cache
 def _sources() -> tuple[float, int]:
     """When any file that takes part in compiled code was written last, and how long they are together."""
@@ -39,9 +44,9 @@ def _sources() -> tuple[float, int]:
     return max(file.st_mtime for file in files), sum(file.st_size for file in files)
 
 
-def _compiled(function: Callable[..., Any], **options: bool) -> Any:
+def _compiled(function: Callable[..., Any], **options: Any) -> Any:
     try:
-        compiled = numba.njit(nogil=True, cache=True, error_model="numpy", **options)(function)
+        compiled: Any = numba.njit(nogil=True, cache=True, error_model="numpy", **options)(function)
     except RuntimeError:  # numba finds no writable folder for its cache
         return numba.njit(nogil=True, error_model="numpy", **options)(function)
     # numba looks at the function's own file only, and would keep what it compiled of functions in others

@@ -44,7 +44,8 @@ def run_steps(simulation: Simulation, since: int, n_steps: int, inputs: InputArr
 
     n_threads, work, own = simulation.threads, simulation.work, simulation.ranks.own
     if simulation.device == "reference":
-        return reference.run(own, since, n_steps, *simulation.arrays, inputs, work)
+        plain: tuple[Any, ...] = (own, since, n_steps, *simulation.arrays, inputs, work)
+        return reference.run(*plain)
     common = (
         n_threads,
         own.start,
