@@ -47,7 +47,7 @@ class EngineSettings:
     Args:
         precision: of the neurons' states.
         threads: of the simulation in this process; 0 for as many as numba uses by default. Spikes do not depend on it.
-        procedural: draw the synapses of FixedOutdegree with constant weight and delay again at each spike, and store none.
+        procedural: store no synapses of FixedOutdegree with constant weight and delay; draw them again at each spike.
     """
 
     precision: Literal["float32", "float64"] = "float32"

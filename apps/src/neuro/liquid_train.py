@@ -37,15 +37,13 @@ def train(settings: LiquidTrainSettings, *, out: Path | None, resume: str, quiet
         setup_logging(quiet=quiet)
         plan = run_on_main(lambda: plan_run("liquid-train", settings, out=out, resume=resume))
         with running(plan, settings):
-            log.info(
-                "%s: %d samples, %d rows; run folder %s",
-                settings.task.name,
-                len(task.samples),
-                len(task.rows_I),
-                plan.folder,
-            )
+            sizes = f"{len(task.samples)} samples, {len(task.rows_I)} rows"
+            log.info("%s: %s; run folder %s", settings.task.name, sizes, plan.folder)
             _run_all(settings, task, plan, quiet=quiet)
-            return finish(settings, task, plan) if world.is_main else None
+    if not world.is_main:
+        return None
+    with running(plan, settings):  # by itself: readouts would add up the sums of all processes
+        return finish(settings, task, plan)
 
 
 def described(settings: LiquidTrainSettings, task: Task):
