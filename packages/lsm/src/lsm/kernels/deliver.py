@@ -14,7 +14,8 @@ from lsm.kernels.numba_jit import inner
 from lsm.kernels.streams import high_below, word
 from lsm.layout import TILES
 
-_AHEAD = 2  # spikes whose segments are asked for in advance
+_AHEAD = 6  # spikes whose segments are asked for in advance; three times as many, whose pointers are
+_LINE = 16  # synapses of 4 bytes in a cache line
 
 
 @inner
@@ -99,11 +100,13 @@ def spikes_due(p, t, stores, spikes, states, arrived_RN):
             for q in range(n_partitions):
                 ids, last = spikes.id_WPN[slot, q], spikes.start_WPG[slot, q, source + 1]
                 for i in range(spikes.start_WPG[slot, q, source], last):
+                    prefetch(pointers, ids[min(i + 3 * _AHEAD, last - 1)] * n_delays + d)
                     ahead = base + pointers[ids[min(i + _AHEAD, last - 1)] * n_delays + d]
                     if kind == store.CONSTANT:
                         prefetch(stores.targets, ahead)
                     else:
-                        prefetch(stores.synapses, ahead)
+                        for line in range(3):
+                            prefetch(stores.synapses, ahead + _LINE * line)
                     segment = ids[i] * n_delays + d
                     begin, end = base + pointers[segment], base + pointers[segment + 1]
                     events += end - begin
