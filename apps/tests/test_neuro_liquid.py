@@ -249,3 +249,17 @@ def test_a_network_that_does_not_fit_is_refused_with_bytes(neuro, description, t
         assert ended.code == 2
         assert "bytes" in ended.err.splitlines()[-1] or "GiB" in ended.err.splitlines()[-1]
     assert not (tmp_path / "network.lsm").exists()
+
+
+def test_two_processes(neuro_process, description, simulated, tmp_path):
+    """--nproc 2 shares the network; the spikes and the saved state are the same."""
+    ended = neuro_process(
+        "liquid", "simulate", "--network", description, *QUICK, "--nproc", 2, "--out", "two", "--json"
+    )
+    assert ended.code == 0, ended.err
+    facts = json.loads(ended.out)
+    assert facts["synapses"] == simulated[1]["synapses"]
+    spikes = [Spikes.load(run / "spikes.safetensors") for run in (tmp_path / "two", simulated[0])]
+    np.testing.assert_array_equal(spikes[0].times, spikes[1].times)
+    np.testing.assert_array_equal(spikes[0].ids, spikes[1].ids)
+    assert (tmp_path / "two" / "state.lsm").read_bytes() == (simulated[0] / "state.lsm").read_bytes()

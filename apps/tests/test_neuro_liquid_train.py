@@ -223,7 +223,9 @@ def test_texts(neuro, tmp_path):
     ended = neuro("liquid", "train", "--task", "text", *options)
     assert ended.code == 0, ended.err
     assert json.loads(ended.out)["methods"][0]["accuracy"] > 0.7
-    assert LinearReadout.load(tmp_path / "run" / "readout.safetensors").classes.tolist() == ["down", "up"]
+    classes = LinearReadout.load(tmp_path / "run" / "readout.safetensors").classes
+    assert classes is not None
+    assert classes.tolist() == ["down", "up"]
     (tmp_path / "new.tsv").write_text("up\tvery good\n", encoding="utf-8")
     ended = neuro("liquid", "eval", "run", "--data", "new.tsv", "--json", "--quiet")
     assert json.loads(ended.out)["items"] == 1

@@ -9,7 +9,7 @@ from typing import Any
 from ddp_utils import process_group, setup_logging
 
 from neuro.config import ConfigError
-from neuro.liquid_network import SAVED, build_network, describe_network, in_bytes, size_of
+from neuro.liquid_network import SAVED, build_network, describe_network, held_by_all, in_bytes, size_of
 from neuro.liquid_settings import LiquidBuildSettings
 from neuro.output import check_writable
 
@@ -30,13 +30,14 @@ def build(settings: LiquidBuildSettings, out: Path, *, quiet: bool) -> dict[str,
         sim = build_network(settings.network, settings.engine, seed=settings.seed, device=settings.device)
         seconds = time.perf_counter() - start
         sim.save(out)
+        held = held_by_all(sim)
         if not world.is_main:
             return None
         return {
             **facts,
-            "synapses": sim.synapses,
-            "bytes": sim.n_bytes,
-            "bytes_per_synapse": sim.bytes_per_synapse,
+            "synapses": held["synapses"],
+            "bytes": held["bytes"],
+            "bytes_per_synapse": held["synapse_bytes"] / max(1, held["synapses"]),
             "seconds": seconds,
             "file": str(out),
         }

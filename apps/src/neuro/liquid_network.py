@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lsm
+from ddp_utils import gather_objects
 
 from neuro.config import ConfigError
 from neuro.liquid_description import read_network
@@ -78,6 +79,12 @@ def size_of(net: lsm.Network) -> dict[str, Any]:
         "synapses_expected": round(sum(expected)),
         "bytes_estimated": int(net.estimated_bytes()),
     }
+
+
+def held_by_all(sim: lsm.Simulation) -> dict[str, int]:
+    """Synapses and bytes of all processes that share a network; every one of them calls it."""
+    parts = gather_objects((sim.synapses, sim.n_bytes, sim.synapse_bytes))
+    return {name: sum(part[i] for part in parts) for i, name in enumerate(("synapses", "bytes", "synapse_bytes"))}
 
 
 def synapses_between(net: lsm.Network) -> dict[tuple[str, str], float]:

@@ -25,7 +25,7 @@ from lsm.spike_statistics import interval_variation
 from lsm.task_templates import poisson_spikes
 
 from neuro.config import to_toml
-from neuro.liquid_network import build_network, in_bytes, synapses_between
+from neuro.liquid_network import build_network, held_by_all, in_bytes, synapses_between
 from neuro.liquid_pictures import draw_all
 from neuro.liquid_settings import LiquidSimulateSettings
 from neuro.liquid_spikes import Spikes, joined
@@ -44,9 +44,10 @@ def simulate(settings: LiquidSimulateSettings, *, out: Path | None, resume: str,
         plan = run_on_main(lambda: plan_run("liquid-simulate", settings, out=out, resume=resume))
         with running(plan, settings):
             sim, seconds = _start(settings, plan)
-            log.info("%s neurons, %s synapses; run folder %s", f"{sim.n_neurons:,}", f"{sim.synapses:,}", plan.folder)
+            log.info("%s neurons; run folder %s", f"{sim.n_neurons:,}", plan.folder)
             facts = {"build_s": seconds, **_go_on(sim, settings, plan, quiet=quiet)}
             sim.save(plan.folder / STATE)
+            facts |= held_by_all(sim)
             return finish(settings, plan, sim, facts) if world.is_main else None
 
 
@@ -111,8 +112,10 @@ def _go_on(sim: lsm.Simulation, settings: LiquidSimulateSettings, plan: RunPlan,
                 barrier()
                 where = f"stopped at {sim.time - origin:g} of {settings.ms:g} ms"
                 raise Stopped(f"{where}; resume with --resume auto --out {plan.folder}")
-    speed = {"real_time_factor": seconds / simulated * 1000, "events_per_s": (sim.events - events) / seconds}
-    return {"origin": origin, "run_s": seconds, **(speed if simulated else {})}
+    facts: dict[str, Any] = {"origin": origin, "run_s": seconds}
+    if simulated:
+        facts |= {"real_time_factor": seconds / simulated * 1000, "events_per_s": (sim.events - events) / seconds}
+    return facts
 
 
 def _origin(folder: Path, now: float) -> float:
@@ -151,8 +154,8 @@ def finish(
         "run": str(folder),
         "network": settings.network.name,
         "neurons": sim.n_neurons,
-        "synapses": sim.synapses,
-        "bytes": sim.n_bytes,
+        "synapses": facts["synapses"],
+        "bytes": facts["bytes"],
         "ms": spikes.duration,
         "spikes": len(spikes.times),
         **{key: facts[key] for key in ("build_s", "run_s", "real_time_factor", "events_per_s") if key in facts},
