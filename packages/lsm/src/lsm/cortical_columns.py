@@ -32,6 +32,10 @@ class Wiring:
         afferent_inhibit: weight of as many inhibitory synapses of the input to layer 4, <= 0: relay neurons stand for
             interneurons, so that a neuron hears differences between channels and instants.
         afferent_delay: greatest delay of the input.
+        deep: weight of the input to layer 6 of all columns: of each neuron, ten excitatory synapses of this strength
+        and
+            ten inhibitory ones (interneurons are not modelled there), from channels of any place.
+        deep_delay: greatest delay of those.
         forward: weight of a column's layer 2/3 to the next column's layer 4.
         up: weight of layer 4 to layer 2/3, and of 2/3 to 5 and 5 to 6.
         across: weight of layer 2/3 of any column to layer 5.
@@ -48,6 +52,8 @@ class Wiring:
     afferent: float = 9.0
     afferent_inhibit: float = 0.0
     afferent_delay: float = 3.0
+    deep: float = 0.0
+    deep_delay: float = 50.0
     forward: float = 13.0
     up: float = 11.0
     across: float = 6.0
@@ -75,12 +81,12 @@ def cortex(
 ) -> Network:
     """Columns in a row, each of which keeps the map of the input and passes it on.
 
-    Input enters layer 4 of the first column. In each column layer 4 drives 2/3, 2/3 drives 5 and 5 drives 6, each
-    neuron near its own place in the map. Layer 2/3 drives layer 4 of the next column after a delay, so that a row of
-    columns holds the last stretch of the input, one stage a column. Layer 5 hears layer 2/3 of all columns, which joins
-    what is now with what was. Layer 6 feeds back to layer 4 of its own column and the one before. Layer 1 is
-    inhibitory, hears layer 5 and acts on the apical dendrites of 2/3 and 5: an addition to the published circuits.
-    Every layer is one population across all columns.
+    Input enters layer 4 of the first column (and, with `deep`, layer 6 of all). In each column layer 4 drives 2/3, 2/3
+    drives 5 and 5 drives 6, each neuron near its own place in the map. Layer 2/3 drives layer 4 of the next column
+    after a delay, so that a row of columns holds the last stretch of the input, one stage a column. Layer 5 hears layer
+    2/3 of all columns, which joins what is now with what was. Layer 6 feeds back to layer 4 of its own column and the
+    one before. Layer 1 is inhibitory, hears layer 5 and acts on the apical dendrites of 2/3 and 5: an addition to the
+    published circuits. Every layer is one population across all columns.
 
     Args:
         columns: in the row, >= 1.
@@ -152,6 +158,8 @@ def _wire(net: Network, layers: tuple[str, ...], w: Wiring) -> None:
     if "6" in layers and "5" in layers:
         join("5E", "6E", 20, w.reach, w.up, Uniform(1.0, 3.0))
     if "6" in layers:
+        for sign in (1.0, -1.0):
+            join("in", "6E", 10, None, sign * w.deep, Uniform(1.0, w.deep_delay), back=None)
         join("6E", "4E", 10, w.surround, w.feedback, Uniform(1.0, 3.0))
         join("6E", "4E", 10, w.surround, w.feedback, slow, back=-1)
         join("6E", "4I", 10, w.surround, w.feedback, Uniform(1.0, 3.0))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import cho_factor, cho_solve
 
 from lsm.readout_targets import Targets
 
@@ -96,10 +96,10 @@ def _predictions(
     mean_K = columns_IK[train_J].mean(0)
     centred_JK = columns_IK[train_J] - mean_K
     scale = np.trace(gram_JJ) / n_features or 1.0
-    if len(penalties) == 1:
-        values_J, vectors_JJ = None, None
-        gram_JJ.flat[:: len(gram_JJ) + 1] += penalties[0] * scale
-        return [gram_BJ @ np.linalg.solve(gram_JJ, centred_JK) + mean_K]
-    values_J, vectors_JJ = eigh(gram_JJ)
-    projected_BJ, rotated_JK = gram_BJ @ vectors_JJ, vectors_JJ.T @ centred_JK
-    return [(projected_BJ / (np.maximum(values_J, 0) + p * scale)) @ rotated_JK + mean_K for p in penalties]
+    answers = []
+    for penalty in penalties:
+        system_JJ = gram_JJ.copy()
+        system_JJ.flat[:: len(system_JJ) + 1] += penalty * scale
+        factor = cho_factor(system_JJ, lower=True, overwrite_a=True, check_finite=False)
+        answers.append(gram_BJ @ cho_solve(factor, centred_JK, check_finite=False) + mean_K)
+    return answers
