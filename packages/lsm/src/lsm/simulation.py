@@ -56,8 +56,8 @@ class Simulation:
         group: Group = None,
         procedural: bool = False,
     ) -> None:
-        if device not in ("auto", "cpu", "reference"):
-            raise ValueError(f"build: device must be 'auto', 'cpu' or 'reference', got {device!r}")
+        if device not in ("auto", "cpu", "reference", "cuda"):
+            raise ValueError(f"build: device must be 'auto', 'cpu', 'cuda' or 'reference', got {device!r}")
         if precision not in ("float32", "float64"):
             raise ValueError(f"build: precision must be 'float32' or 'float64', got {precision!r}")
         self.network, self.device, self.precision, self.procedural = network, device, precision, procedural
@@ -66,6 +66,8 @@ class Simulation:
             raise ValueError(f"build: threads must be >= 1, got {threads}")
         shared = group_of(group)
         processes = 1 if shared is None else dist.get_world_size(shared)
+        if device == "cuda":
+            partitions = run.check_cuda(processes)
         plan = plan_simulation(network, self.threads, partitions, processes, procedural)
         self.layout, self.quantum_GR = plan.layout, plan.quantum_GR
         self.ranks = Ranks(shared, self.layout.n_partitions)
@@ -82,6 +84,7 @@ class Simulation:
         self.short_term = short_term_arrays(network.projections, network.step, self.spikes)
         self.learning = learning_arrays(network, self.layout, plan.stores, self.stores, plan.quantum_GR, real)
         self.work = run.work_arrays(self.layout, network, self.threads)
+        self.on_device = run.on_device(self) if device == "cuda" else None
         self.steps_done = 0
         self.events = 0
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from lsm.kernels.arrays import InputArrays, WorkArrays
 from lsm.layout import Layout
 
 if TYPE_CHECKING:
+    from lsm.kernels.cuda_run import OnDevice
     from lsm.network import Network
     from lsm.simulation import Simulation
 
@@ -43,6 +47,8 @@ def run_steps(simulation: Simulation, since: int, n_steps: int, inputs: InputArr
     from lsm.kernels import cpu, reference
 
     n_threads, work, own = simulation.threads, simulation.work, simulation.ranks.own
+    if simulation.on_device is not None:
+        return simulation.on_device.run(since, n_steps, inputs)
     if simulation.device == "reference":
         plain: tuple[Any, ...] = (own, since, n_steps, *simulation.arrays, inputs, work)
         return reference.run(*plain)
@@ -73,3 +79,25 @@ def _compile(compiled: Any, common: tuple[Any, ...]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         compiled(0, 1, 0, 0, 0, 0, *common[5:])
+
+
+def check_cuda(processes: int) -> int:
+    """See that there is a CUDA device; give the number of partitions on it.
+
+    Raises:
+        ValueError: there is none, Triton is not installed, or several processes share the network.
+    """
+    if processes > 1:
+        raise ValueError("build: on CUDA a network is one process's; use group='alone' or device='cpu'")
+    if importlib.util.find_spec("triton") is None:
+        raise ValueError("build: device='cuda' needs Triton, which comes with CUDA builds of torch")
+    if not torch.cuda.is_available() and os.environ.get("TRITON_INTERPRET") != "1":
+        raise ValueError("build: device='cuda' asked for, but torch sees no CUDA device; use device='cpu'")
+    return 1
+
+
+def on_device(simulation: Simulation) -> OnDevice:
+    """A simulation's arrays on its CUDA device."""
+    from lsm.kernels.cuda_run import OnDevice
+
+    return OnDevice(simulation)
