@@ -93,7 +93,9 @@ def microcircuit_rates(results: dict[str, Any]) -> str:
         return NOT_YET
     names = list(next(iter(columns.values())))
     rows = [[name, *(rate(column.get(name)) for column in columns.values())] for name in names]
-    return markdown(["rate, Hz", *columns], rows)
+    table = markdown(["rate, Hz", *columns], rows)
+    picture = "![Rates of the full microcircuit beside those published](../assets/liquid-rates.png)"
+    return f"{table}\n\n{picture}" if "full" in results else table
 
 
 def rate(value: float | Sequence[float] | None) -> str:
@@ -148,7 +150,8 @@ def growth(results: Any) -> str:
         if slopes:
             cells = [f"{slopes['build_s']:.2f}", "", f"{slopes['median_s']:.2f}", "", f"{slopes['peak_bytes']:.2f}", ""]
             rows.append([f"{simulator}, slope", *cells])
-    return markdown([f"{results['indegree']:,} synapses a neuron", *SPEED, "peak GiB", "rate, Hz"], rows)
+    table = markdown([f"{results['indegree']:,} synapses a neuron", *SPEED, "peak GiB", "rate, Hz"], rows)
+    return table + "\n\n![Time and memory against the number of neurons](../assets/liquid-growth.png)"
 
 
 @part("threads")

@@ -127,7 +127,7 @@ def liquid_activity(scale: float = 1.0) -> None:
     places = [p.positions for p in cortex.populations]
     sizes = {p.name: p.n for p in cortex.populations}
     if all(place is not None for place in places):
-        layout = lsm.plot_layout([row for place in places for row in place], sizes)
+        layout = lsm.plot_layout([row for place in places for row in place], sizes, downwards=True)
         lsm.save_figure(layout, ASSETS / "liquid-layout.png")
 
 

@@ -90,7 +90,7 @@ def layout(spikes: Spikes) -> Figure:
     """Neurons in space."""
     if spikes.positions_N3 is None:
         raise ConfigError("layout: the network's neurons have no places")
-    return plot_layout(spikes.positions_N3, spikes.sizes)
+    return plot_layout(spikes.positions_N3, spikes.sizes, downwards=spikes.network.get("name") == "cortex")
 
 
 PICTURES: dict[str, Callable[[Spikes], Figure]] = {

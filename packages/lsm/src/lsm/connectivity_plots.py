@@ -46,7 +46,8 @@ def plot_connectivity(matrix_TS: ArrayLike, names: Sequence[str], *, label: str 
         for target, source in np.argwhere(matrix_TS != 0):
             value = matrix_TS[target, source]
             colour = "white" if abs(value) > 0.55 * most else "black"
-            axis.text(source, target, f"{value:.3g}", ha="center", va="center", fontsize=6.5, color=colour)
+            text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+            axis.text(source, target, text, ha="center", va="center", fontsize=6.5, color=colour)
     return figure
 
 

@@ -24,6 +24,7 @@ def plot_layout(
     edges_E2: ArrayLike | None = None,
     inhibitory: Collection[str] | None = None,
     unit: str = "",
+    downwards: bool = False,
 ) -> Figure:
     """Neurons in space, excitatory in blue and inhibitory in red, populations by depth of colour; some connections.
 
@@ -33,6 +34,7 @@ def plot_layout(
         edges_E2: source and target of connections, global ids, (E, 2); of many, some are drawn.
         inhibitory: names of the populations drawn in red; those ending in I without it.
         unit: of the positions, such as "mm".
+        downwards: z is a depth and grows downwards.
 
     Raises:
         ValueError: not as many positions as neurons, or an edge names a neuron that is not there.
@@ -57,6 +59,8 @@ def plot_layout(
     axis.set_box_aspect(np.clip(spans / max(float(spans.max()), 1e-12), 0.3, 1.0))
     label = f" ({unit})" if unit else ""
     axis.set(xlabel=f"x{label}", ylabel=f"y{label}", zlabel=f"z{label}")
+    if downwards:
+        axis.invert_zaxis()
     axis.xaxis.pane.set_alpha(0.1)
     axis.yaxis.pane.set_alpha(0.1)
     axis.zaxis.pane.set_alpha(0.1)
