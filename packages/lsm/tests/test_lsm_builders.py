@@ -44,7 +44,7 @@ def test_smaller_microcircuits_keep_mean_and_variance_of_the_input(drive):
         np.testing.assert_allclose(less_mean, mean, atol=2.0)  # of some 350 pA; in-degrees are whole numbers
         np.testing.assert_allclose(less_variance, variance, rtol=0.01)
     both = [input_of(microcircuit(0.3, drive=kind), 0.3)[0] for kind in ("poisson", "dc")]
-    np.testing.assert_allclose(*both, atol=1e-6)
+    np.testing.assert_allclose(both[0], both[1], atol=1e-6)
 
 
 def test_classic_column_connects_as_often_as_it_says():
@@ -53,6 +53,8 @@ def test_classic_column_connects_as_often_as_it_says():
         projection = next(p for p in net.projections if (p.pre.name, p.post.name) == tuple(pair))
         drawn = connections(net, projection)
         sources, targets = projection.pre.positions, projection.post.positions
+        assert sources is not None
+        assert targets is not None
         apart = np.sqrt(((sources[:, None] - targets) ** 2).sum(-1))
         connected = np.zeros(apart.shape, bool)
         connected[drawn.sources, drawn.targets] = True
@@ -125,6 +127,7 @@ def test_dopamine_tells_reward_from_expected_reward():
 def test_cortex_hands_on_from_column_to_column_and_to_what_it_is_connected_with():
     net = cortex(4, 2000, channels=40, midbrain=True, working_memory=True, seed=0)
     places = net.find("23E").positions
+    assert places is not None
     sim = net.build(threads=1)
     rng = np.random.default_rng(0)
     loud = np.sort(rng.uniform(0, 30, 400))  # 30 ms of noise on the middle channels

@@ -12,7 +12,6 @@ from lsm.exponential_filter import filtered_spikes
 from lsm.intervals import mean_interval, paired_difference, wilson_interval
 from lsm.logistic import LogisticReadout
 from lsm.ridge import RidgeReadout, RidgeSums
-from scipy.linalg import lstsq
 from sklearn.linear_model import LogisticRegression
 
 
@@ -31,7 +30,7 @@ def test_ridge_is_least_squares_with_extra_rows(seed, rows, features, targets, l
     centred_BF = x_BF - x_BF.mean(0)
     root = math.sqrt(10**log_penalty * (centred_BF**2).sum() / features)
     design = np.block([[x_BF, np.ones((rows, 1))], [root * np.eye(features), np.zeros((features, 1))]])
-    expected, *_ = lstsq(design, np.concatenate([y_BK, np.zeros((features, targets))]))
+    expected = np.linalg.lstsq(design, np.concatenate([y_BK, np.zeros((features, targets))]), rcond=None)[0]
     np.testing.assert_allclose(readout.weights_FK, expected[:-1], rtol=1e-5, atol=1e-7)
     np.testing.assert_allclose(readout.predict(x_BF), x_BF @ expected[:-1] + expected[-1], rtol=1e-5, atol=1e-6)
 

@@ -185,7 +185,7 @@ def test_bad_sound_is_named():
         ({"power": 0.0}, "power"),
     ]:
         with pytest.raises(ValueError, match=message):
-            cochleagram(np.ones(100), 8000, **arguments)
+            cochleagram(np.ones(100), 8000, **arguments)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="finite"):
         cochleagram(np.array([np.nan]), 8000)
     with pytest.raises(ValueError, match="not be negative"):

@@ -17,7 +17,8 @@ def erb_centres(n_channels: int, low: float, high: float) -> np.ndarray:
     References:
         Glasberg, Moore (1990), Derivation of auditory filter shapes from notched-noise data, Hearing Research 47.
     """
-    numbers_C = np.linspace(*(21.4 * np.log10(1 + 0.00437 * np.array([low, high]))), n_channels)
+    first, last = 21.4 * np.log10(1 + 0.00437 * np.array([low, high]))
+    numbers_C = np.linspace(first, last, n_channels)
     return (10 ** (numbers_C / 21.4) - 1) / 0.00437
 
 

@@ -90,17 +90,16 @@ def add_working_memory(
     cue = net.inputs(f"{prefix}cue", items)
     larger = 10_000 / neurons
     synapse = FACILITATION if facilitation else NO_FACILITATION
-    delay = {"delay": 1.0}
     every = [*groups, *rest]
     for source in every:
         rule = FixedIndegree(max(1, round(CONNECTED * source.n)))
         for target in every:
             weight = POTENTIATED if source is target and source in groups else BASELINE
-            net.connect(source, target, rule, weight=weight * larger, synapse=synapse, **delay)
-        net.connect(source, inhibition, rule, weight=E_TO_I * larger, **delay)
+            net.connect(source, target, rule, weight=weight * larger, synapse=synapse, delay=1.0)
+        net.connect(source, inhibition, rule, weight=E_TO_I * larger, delay=1.0)
     rule = FixedIndegree(max(1, round(CONNECTED * inhibition.n)))
-    net.connect(inhibition, every, rule, weight=I_TO_E * larger, **delay)
-    net.connect(inhibition, inhibition, rule, weight=I_TO_I * larger, **delay)
+    net.connect(inhibition, every, rule, weight=I_TO_E * larger, delay=1.0)
+    net.connect(inhibition, inhibition, rule, weight=I_TO_I * larger, delay=1.0)
     for populations, mean, tau_m in ((every, drive, 15.0), ([inhibition], DRIVE_I, 10.0)):
         # white noise of strength sigma gives w^2 rate tau = sigma^2 for Poisson jumps of w
         rate = 1000.0 * DRIVE_SPREAD**2 / (NOISE_WEIGHT**2 * tau_m)

@@ -78,13 +78,15 @@ class LiquidStateMachine:
         if isinstance(readout, str):
             if readout not in READOUTS:
                 raise ValueError(f"LiquidStateMachine: readout must be one of {', '.join(READOUTS)}, got {readout!r}")
-            readout = READOUTS[readout]()
+            learner: Readout = READOUTS[readout]()
+        else:
+            learner = readout
         if instants < 1 or not tau > 0:
             raise ValueError(f"LiquidStateMachine: instants >= 1 and tau > 0, got {instants} and {tau} ms")
         channels = [population.name for population in network.populations if population.model is None]
         if inputs is None and not channels:
             raise ValueError("LiquidStateMachine: the network has no inputs")
-        self.network, self.readout, self.tau, self.instants = network, readout, tau, instants
+        self.network, self.readout, self.tau, self.instants = network, learner, tau, instants
         self.inputs = network.find(inputs or channels[0]).name
         names = [p.name for p in network.populations if p.model is not None] if of is None else list(of)
         self.read = [network.find(name) for name in names]

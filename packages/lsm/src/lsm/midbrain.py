@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from ddp_utils.seed import keyed_numpy_generator
+from numpy.typing import ArrayLike
 
 from lsm.distributions import Uniform
 from lsm.fixed_indegree import FixedIndegree
@@ -22,7 +23,7 @@ CENTRE, SURROUND = 0.25, 0.9
 NEURON = LIF(tau_m=10.0, threshold=15.0, refractory=2.0, synapse="exponential", tau_syn=4.0, capacitance=10.0)
 
 
-def collicular_map(eccentricity: np.ndarray, direction: np.ndarray) -> np.ndarray:
+def collicular_map(eccentricity: ArrayLike, direction: ArrayLike) -> np.ndarray:
     """Where a place in the visual field lies on the superior colliculus: a logarithmic polar map.
 
         u = B_u ln(sqrt(R^2 + 2 A R cos phi + A^2) / A),   v = B_v atan(R sin phi / (R cos phi + A))

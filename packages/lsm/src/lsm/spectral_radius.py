@@ -6,9 +6,10 @@ Legend: P populations.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def spectral_radius(mean_PP: np.ndarray) -> float:
+def spectral_radius(mean_PP: ArrayLike) -> float:
     """Greatest absolute eigenvalue of a matrix.
 
     Args:
@@ -18,7 +19,7 @@ def spectral_radius(mean_PP: np.ndarray) -> float:
     Returns:
         >= 0; of a matrix of gains: at 1 the mean activity neither dies out nor grows.
     """
-    mean_PP = np.asarray(mean_PP, np.float64)
-    if mean_PP.ndim != 2 or mean_PP.shape[0] != mean_PP.shape[1] or not np.isfinite(mean_PP).all():
-        raise ValueError(f"spectral_radius: needs a finite square matrix, got shape {mean_PP.shape}")
-    return float(np.abs(np.linalg.eigvals(mean_PP)).max(initial=0.0))
+    matrix_PP = np.asarray(mean_PP, np.float64)
+    if matrix_PP.ndim != 2 or matrix_PP.shape[0] != matrix_PP.shape[1] or not np.isfinite(matrix_PP).all():
+        raise ValueError(f"spectral_radius: needs a finite square matrix, got shape {matrix_PP.shape}")
+    return float(np.abs(np.linalg.eigvals(matrix_PP)).max(initial=0.0))
