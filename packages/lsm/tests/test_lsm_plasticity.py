@@ -62,7 +62,7 @@ def test_spikes_and_weights_do_not_depend_on_partitions_and_threads(synapse: Any
 @pytest.mark.parametrize("synapse", MODELS[1:], ids=repr)
 def test_the_compiled_synapses_are_the_plain_ones_to_the_last_bit(synapse: Any) -> None:
     fast, plain = (balanced(synapse, device=device, partitions=2) for device in ("cpu", "reference"))
-    assert_alike(fast, plain, 100.0)
+    assert_alike(fast, plain, 35.0)
 
 
 @pytest.mark.parametrize("synapse", RULES, ids=repr)
@@ -71,7 +71,7 @@ def test_so_they_are_in_float32_and_beside_synapses_of_other_kinds(synapse: Any)
         balanced(synapse, other=SHORT, precision="float32", device=device, partitions=2)
         for device in ("cpu", "reference")
     )
-    assert_alike(fast, plain, 100.0)
+    assert_alike(fast, plain, 35.0)
     assert changing(fast)[0].dtype == np.float32
 
 
