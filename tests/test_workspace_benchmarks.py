@@ -22,6 +22,7 @@ SCRIPTS = (
     "spikeformer_quality",
     "evosnn",
     "lsm",
+    "lsm_tasks",
 )
 NOT_MEASURED = {
     "evosnn": {"growth", "plasticity", "steering"},
