@@ -18,6 +18,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 import evosnn
+import lsm
 import matplotlib.pyplot as plt
 import sdquant as sd
 import spikecode as sc
@@ -108,9 +109,63 @@ def evolution_pictures() -> None:
     save_figure(plot_strip(evosnn.live(best, 3)), ASSETS / "evolution-life.png")
 
 
+def liquid_activity(scale: float = 1.0) -> None:
+    """Spikes of the microcircuit, its connections, and where the neurons of a cortex stand."""
+    net = lsm.microcircuit(scale, seed=0)
+    sim = net.build()
+    sim.run(500.0, record=False)
+    recording = sim.run(300.0)
+    span = {"begin": recording.times.min(), "end": recording.times.max()}
+    raster = lsm.plot_raster(recording.times, recording.ids, recording.sizes, **span)
+    lsm.save_figure(raster, ASSETS / "liquid-raster.png")
+    names = list(recording.sizes)
+    degrees = [[0.0] * len(names) for _ in names]
+    for projection in net.projections:
+        place = names.index(projection.post.name), names.index(projection.pre.name)
+        degrees[place[0]][place[1]] += projection.rule.expected(projection.pair(net.seed)) / projection.post.n
+    lsm.save_figure(lsm.plot_connectivity(degrees, names, label="synapses a neuron"), ASSETS / "liquid-connections.png")
+    cortex = lsm.cortex(3, 4000, seed=0)
+    places = [p.positions for p in cortex.populations]
+    sizes = {p.name: p.n for p in cortex.populations}
+    if all(place is not None for place in places):
+        layout = lsm.plot_layout([row for place in places for row in place], sizes, downwards=True)
+        lsm.save_figure(layout, ASSETS / "liquid-layout.png")
+
+
+def liquid_rates(results: dict[str, Any]) -> None:
+    """Rates of the full microcircuit beside the published ones, and of a smaller one beside NEST's."""
+    if "full" not in results:
+        return
+    rates = {"lsm, full size": results["full"]["rows"][0]["rates"], "published": results["full"]["published"]}
+    lsm.save_figure(lsm.plot_rates(rates), ASSETS / "liquid-rates.png")
+
+
+def liquid_growth(results: dict[str, Any]) -> None:
+    """Seconds and memory against the number of neurons, with the fitted log-log slopes."""
+    if "growth" not in results:
+        return
+    figure, axes = plt.subplots(1, 3, figsize=(12.6, 3.6), layout="constrained")
+    panels = {"median_s": "seconds of 200 ms", "build_s": "seconds of building", "peak_bytes": "GiB at most"}
+    for axis, (figure_name, label) in zip(axes, panels.items(), strict=True):
+        unit = 2**30 if figure_name == "peak_bytes" else 1.0
+        for simulator, slopes in results["growth"]["slopes"].items():
+            own = [row for row in results["growth"]["rows"] if row["simulator"] == simulator]
+            values = [row[figure_name] / unit for row in own]
+            name = f"{simulator}: slope {slopes[figure_name]:.2f}" if figure_name in slopes else simulator
+            axis.loglog([row["neurons"] for row in own], values, "o-", label=name)
+        axis.set(xlabel=f"neurons, {results['growth']['indegree']:,} synapses each", ylabel=label)
+        axis.legend(fontsize=8)
+        axis.grid(alpha=0.3)
+    figure.savefig(ASSETS / "liquid-growth.png", dpi=110)
+
+
 def main() -> None:
     """Draw all."""
     evolution_pictures()
+    liquid_activity()
+    liquid = json.loads((RESULTS / "lsm.json").read_text("utf-8"))
+    liquid_rates(liquid)
+    liquid_growth(liquid)
     names = ("codecs", "sdquant", "spikecode", "spikeformer_quality", "evosnn")
     codecs, sdquant, spikecode, language, evolution = (
         json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in names

@@ -17,7 +17,7 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).parents[1])  # the folder of the scripts, which have their packages' names
 
-from benchmarks import binemb_tables, codec_tables, evosnn_tables, spike_tables, spikeformer_tables
+from benchmarks import binemb_tables, codec_tables, evosnn_tables, lsm_tables, spike_tables, spikeformer_tables
 from benchmarks.markdown import markdown
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +29,7 @@ PAGES = (
     "docs/results/spikes.md",
     "docs/results/spikeformer.md",
     "docs/results/evolution.md",
+    "docs/results/liquid.md",
     "docs/guides/codecs.md",
     "packages/sdquant/README.md",
     "packages/binemb/README.md",
@@ -184,6 +185,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "binary-asymmetric": ("binemb_quality", binemb_tables.asymmetric),
     "binary-preset": ("binemb_quality", binemb_tables.preset),
     **spikeformer_tables.TABLES,
+    **lsm_tables.TABLES,
 }
 
 

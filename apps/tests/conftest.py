@@ -23,7 +23,7 @@ from neuro.cli import app
 settings.register_profile("neuro", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 settings.load_profile("neuro")
 
-LOGGERS = ("ddp_utils", "sdquant", "binemb", "spikecode", "spikeformer", "evosnn", "neuro")
+LOGGERS = ("ddp_utils", "sdquant", "binemb", "spikecode", "spikeformer", "evosnn", "lsm", "neuro")
 SMALL = ("--bits", "64,128", "--device", "cpu", "--set", "train.global_batch=512", "--set", "train.group=128")
 SMALL = (*SMALL, "--set", "train.fitted_rows=2000")
 GLOVE = ("--vectors", "samples:glove-50d", "--limit", "6000", *SMALL)

@@ -11,6 +11,7 @@ from neuro import (
     embed_commands,
     environment_command,
     evolve_commands,
+    liquid_commands,
     quickstart_command,
     spike_commands,
 )
@@ -20,7 +21,7 @@ app = typer.Typer(
     name="neuro",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Neuromorphic computing: embeddings compressed and searched, spiking language models, evolved networks.",
+    help="Neuromorphic computing: embeddings compressed and searched, spiking language models, evolved networks, liquids.",
     epilog="Exit codes: 0 done, 1 failed, 2 bad usage or input, 75 stopped by a signal and resumable.",
 )
 
@@ -40,5 +41,6 @@ app.command("quickstart")(quickstart_command.quickstart)
 app.add_typer(embed_commands.app, name="embed")
 app.add_typer(spike_commands.app, name="spike")
 app.add_typer(evolve_commands.app, name="evolve")
+app.add_typer(liquid_commands.app, name="liquid")
 app.add_typer(data_commands.app, name="data")
 app.command("env")(environment_command.env)

@@ -34,6 +34,12 @@ TRAINED = (
     "evolution.",
     "connectivity.",
     "steering.",
+    "network.",
+    "warmup",
+    "input_rate",
+    "readout.",
+    "controls",
+    "block",
 )
 log = logging.getLogger("neuro")
 

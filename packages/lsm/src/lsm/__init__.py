@@ -1,1 +1,5 @@
 """Event-driven cortical liquid state machines with a midbrain and working memory."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

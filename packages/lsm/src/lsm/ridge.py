@@ -1,0 +1,188 @@
+"""Ridge regression as a readout: sums that are streamed, added over processes and solved once.
+
+Legend: B rows (instants or samples), F features (neurons), K targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from scipy.linalg import cho_factor, cho_solve
+
+from lsm.readout_targets import Targets
+
+
+@dataclass
+class RidgeSums:
+    """What ridge regression needs of any number of rows: n, sum x, sum y, X^T X, X^T Y in float64.
+
+    Args:
+        n_features: F.
+        n_targets: K.
+    """
+
+    n_features: int
+    n_targets: int
+
+    def __post_init__(self) -> None:
+        n_columns = self.n_features + self.n_targets
+        self.rows = 0.0
+        self.sum_C = np.zeros(n_columns)
+        self.products_FC = np.zeros((self.n_features, n_columns))
+        self.squares_K = np.zeros(self.n_targets)
+
+    def add(self, x_BF: np.ndarray, y_BK: np.ndarray) -> RidgeSums:
+        """Add rows.
+
+        Args:
+            x_BF: features, (B, F).
+            y_BK: targets, (B, K).
+        """
+        x_BF, y_BK = np.asarray(x_BF, np.float64), np.asarray(y_BK, np.float64)
+        if x_BF.shape != (len(x_BF), self.n_features) or y_BK.shape != (len(x_BF), self.n_targets):
+            raise ValueError(
+                f"RidgeSums.add: expected ({len(x_BF)}, {self.n_features}) and ({len(x_BF)}, {self.n_targets}), "
+                f"got {x_BF.shape} and {y_BK.shape}"
+            )
+        self.rows += len(x_BF)
+        self.sum_C += np.concatenate([x_BF.sum(0), y_BK.sum(0)])
+        self.products_FC[:, : self.n_features] += x_BF.T @ x_BF
+        self.products_FC[:, self.n_features :] += x_BF.T @ y_BK
+        self.squares_K += (y_BK**2).sum(0)
+        return self
+
+    def all_reduce(self) -> RidgeSums:
+        """Add the sums of all processes, where `torch.distributed` is initialised; every one then has the whole."""
+        if dist.is_initialized():
+            device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+            for name in ("sum_C", "products_FC", "squares_K"):
+                values = torch.from_numpy(getattr(self, name)).to(device)
+                dist.all_reduce(values)
+                setattr(self, name, values.cpu().numpy())
+            rows = torch.tensor([self.rows], dtype=torch.float64, device=device)
+            dist.all_reduce(rows)
+            self.rows = rows.item()
+        return self
+
+    def solve(self, penalty: float) -> tuple[np.ndarray, np.ndarray]:
+        """Weights and intercept of the least penalised squares.
+
+            min over W, b of sum |y - W^T x - b|^2 + lambda |W|^2,   lambda = penalty * mean_f sum x_f^2
+
+        The squares are those about the mean, so that the penalty has no unit and means the same for any number of rows
+        and any scale of the features.
+
+        Args:
+            penalty: > 0.
+
+        Returns:
+            W (F, K) and b (K,), float64.
+
+        Raises:
+            ValueError: no rows, or penalty not positive.
+        """
+        if self.rows < 1:
+            raise ValueError("RidgeSums.solve: no rows were added")
+        _check_penalty(penalty)
+        mean_C = self.sum_C / self.rows
+        mean_F, mean_K = mean_C[: self.n_features], mean_C[self.n_features :]
+        centred_FC = self.products_FC - self.rows * np.outer(mean_F, mean_C)
+        xx_FF, xy_FK = centred_FC[:, : self.n_features], centred_FC[:, self.n_features :]
+        gram_FF = xx_FF.copy()
+        gram_FF.flat[:: self.n_features + 1] += _scaled(penalty, np.trace(xx_FF), self.n_features)
+        weights_FK = cho_solve(cho_factor(gram_FF, lower=True, overwrite_a=True, check_finite=True), xy_FK)
+        return weights_FK, mean_K - mean_F @ weights_FK
+
+
+class RidgeReadout:
+    """Linear readout by ridge regression; labels are learnt as one column a class and the greatest wins.
+
+    Args:
+        penalty: lambda in units of the features' mean sum of squares about their means, > 0.
+
+    Attributes:
+        weights_FK: one column a target or class.
+        intercept_K: what a readout says without input.
+    """
+
+    def __init__(self, penalty: float = 1e-2) -> None:
+        _check_penalty(penalty)
+        self.penalty = penalty
+        self.targets: Targets | None = None
+        self._sums: RidgeSums | None = None
+
+    def partial_fit(
+        self, states_BF: np.ndarray, targets: np.ndarray, *, classes: np.ndarray | None = None
+    ) -> RidgeReadout:
+        """Add rows to the sums; `finish` solves for them.
+
+        Args:
+            states_BF: features, (B, F).
+            targets: labels of whole numbers or text, (B,), or values, float (B,) or (B, K).
+            classes: all labels there are; needed in the first call where its rows do not hold every label.
+        """
+        if self.targets is None:
+            self.targets = Targets.of(targets, classes)
+        columns_BK = self.targets.columns(targets)
+        if self._sums is None:
+            self._sums = RidgeSums(np.shape(states_BF)[1], columns_BK.shape[1])
+        self._sums.add(states_BF, columns_BK)
+        return self
+
+    def finish(self) -> RidgeReadout:
+        """Add the sums of all processes and solve."""
+        if self._sums is None:
+            raise ValueError("RidgeReadout.finish: no rows were given")
+        self.weights_FK, self.intercept_K = self._sums.all_reduce().solve(self.penalty)
+        self._sums = None
+        return self
+
+    def fit(self, states_BF: np.ndarray, targets: np.ndarray) -> RidgeReadout:
+        """Learn from all rows at once: by the smaller of the two equal systems, features or rows.
+
+        Args:
+            states_BF: features, (B, F).
+            targets: as in `partial_fit`.
+        """
+        self.targets, self._sums = Targets.of(targets), None
+        if dist.is_initialized() or len(states_BF) >= np.shape(states_BF)[1]:
+            return self.partial_fit(states_BF, targets).finish()
+        x_BF, y_BK = np.asarray(states_BF, np.float64), self.targets.columns(targets)
+        mean_F, mean_K = x_BF.mean(0), y_BK.mean(0)
+        x_BF = x_BF - mean_F
+        gram_BB = x_BF @ x_BF.T
+        gram_BB.flat[:: len(gram_BB) + 1] += _scaled(self.penalty, np.trace(gram_BB), x_BF.shape[1])
+        self.weights_FK = x_BF.T @ cho_solve(cho_factor(gram_BB, lower=True), y_BK - mean_K)
+        self.intercept_K = mean_K - mean_F @ self.weights_FK
+        return self
+
+    def decision(self, states_BF: np.ndarray) -> np.ndarray:
+        """The columns before the greatest is taken, float64 (B, K)."""
+        if self.targets is None or not hasattr(self, "weights_FK"):
+            raise ValueError("RidgeReadout: not fitted yet")
+        return np.asarray(states_BF, np.float64) @ self.weights_FK + self.intercept_K
+
+    def predict(self, states_BF: np.ndarray) -> np.ndarray:
+        """Labels, (B,), or values of the shape that was learnt."""
+        columns_BK = self.decision(states_BF)
+        assert self.targets is not None
+        return self.targets.answers(columns_BK)
+
+    def score(self, states_BF: np.ndarray, targets: np.ndarray) -> float:
+        """Share of right labels, or R^2 of values (mean over targets)."""
+        answers = self.predict(states_BF)
+        assert self.targets is not None
+        return self.targets.score(answers, targets)
+
+
+def _scaled(penalty: float, trace: float, n_features: int) -> float:
+    """Lambda; features that never change leave nothing to penalise, and any positive number will do."""
+    return penalty * trace / n_features if trace > 0 else penalty
+
+
+def _check_penalty(penalty: float) -> None:
+    if not penalty > 0:
+        raise ValueError(f"ridge: penalty must be positive, got {penalty}")
