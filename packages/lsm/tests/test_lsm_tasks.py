@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lsm.exponential_filter import filtered_spikes
+from lsm.group_ridge import nested_ridge
 from lsm.kernel_rank import separation, state_rank
 from lsm.lyapunov import divergence_rate, moved_spike
 from lsm.memory_capacity import memory_function
-from lsm.group_ridge import nested_ridge
 from lsm.ridge import RidgeReadout
 from lsm.spectral_radius import spectral_radius
 from lsm.spike_statistics import (

@@ -46,7 +46,8 @@ class DistanceBernoulli:
     def expected(self, pair: Pair) -> float:
         """Mean number of synapses of the pair, from some targets of a large one."""
         every = max(1, pair.n_post // 256)
-        assert pair.pre_positions is not None and pair.post_positions is not None
+        assert pair.pre_positions is not None
+        assert pair.post_positions is not None
         return every * draws.distance_mean(
             self.C, self.lambda_, pair.pre_positions, pair.post_positions[::every].copy()
         )

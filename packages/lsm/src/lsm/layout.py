@@ -1,7 +1,7 @@
 """Where neurons live: populations cut into 64 tiles, consecutive tiles joined to partitions.
 
 Every population is cut into 64 slices; tile t is slice t of all populations. A partition is a run of tiles that one
-thread owns at a time. What is drawn is keyed by neuron or tile, so results do not depend on how many partitions there are.
+thread owns at a time. What is drawn is keyed by neuron or tile, so results do not depend on the number of partitions.
 
 Axes: G populations, P partitions.
 """

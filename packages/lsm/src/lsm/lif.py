@@ -16,9 +16,9 @@ class LIF:
 
         tau_m dV/dt = -(V - rest) + tau_m / C I,     V >= threshold: spike, V <- reset for the refractory period
 
-    With `synapse="delta"` a spike of weight w moves V by w mV at once, and is lost while the target is refractory. With
-    `synapse="exponential"` it adds w pA to a current that decays with tau_syn; the order within a step is that of NEST's
-    iaf_psc_exp: V from the current before, then the current decays and takes what arrives.
+    With `synapse="delta"` a spike of weight w moves V by w mV at once, and is lost while the target is refractory.
+    With `synapse="exponential"` it adds w pA to a current that decays with tau_syn; the order within a step is that of
+    NEST's iaf_psc_exp: V from the current before, then the current decays and takes what arrives.
 
     Args:
         tau_m: membrane time constant, ms, > 0.
