@@ -21,7 +21,7 @@ app = typer.Typer(
     name="neuro",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Neuromorphic computing: embeddings compressed and searched, spiking language models, evolved networks, liquids.",
+    help="Neuromorphic computing: embeddings, spiking language models, evolved networks, liquids.",
     epilog="Exit codes: 0 done, 1 failed, 2 bad usage or input, 75 stopped by a signal and resumable.",
 )
 

@@ -77,7 +77,16 @@ def print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        for name in ("neuro", "sdquant", "binemb", "spikecode", "spikeformer", "evosnn", "neuro-lsm", "neuro-ddp-utils"):
+        for name in (
+            "neuro",
+            "sdquant",
+            "binemb",
+            "spikecode",
+            "spikeformer",
+            "evosnn",
+            "neuro-lsm",
+            "neuro-ddp-utils",
+        ):
             typer.echo(f"{name} {version(name)}")
         raise typer.Exit
 
