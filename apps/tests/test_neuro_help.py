@@ -35,6 +35,7 @@ def test_all_commands_are_there():
     assert {("quickstart",), ("env",), *(("embed", verb) for verb in verbs)} <= set(COMMANDS)
     assert {("spike", verb) for verb in ("encode", "decode", "train", "generate", "eval")} <= set(COMMANDS)
     assert {("evolve", verb) for verb in ("run", "steer", "replay", "inspect")} <= set(COMMANDS)
+    assert {("liquid", verb) for verb in ("build", "simulate", "train", "eval", "plot")} <= set(COMMANDS)
     assert {("data", verb) for verb in ("tokenize", "info")} <= set(COMMANDS)
 
 
@@ -97,6 +98,8 @@ def test_env(neuro):
         (["evolve", "run", "--population", "1"], "--population"),
         (["evolve", "steer", "--agents", "dice"], "--agents"),
         (["evolve", "replay"], "GENOME"),
+        (["liquid", "build", "--neurons", "0"], "--neurons"),
+        (["liquid", "plot"], "RUN"),
         (["embed", "train", "--limit", "many"], "--limit"),
         (["embed", "search", "--model", "run"], "--query"),
         (["embed", "search", "--query", "paris"], "--model"),

@@ -19,7 +19,7 @@ from lsm.streams import mix
 class Connections(NamedTuple):
     """Synapses sorted by source, target and delay.
 
-    Args:
+    Attributes:
         sources: in their population, int32.
         targets: in their population, int32.
         weights: as they are described, before the simulation rounds them to its unit; float64.

@@ -33,8 +33,7 @@ class Wiring:
             interneurons, so that a neuron hears differences between channels and instants.
         afferent_delay: greatest delay of the input.
         deep: weight of the input to layer 6 of all columns: of each neuron, ten excitatory synapses of this strength
-        and
-            ten inhibitory ones (interneurons are not modelled there), from channels of any place.
+            and ten inhibitory ones (interneurons are not modelled there), from channels of any place.
         deep_delay: greatest delay of those.
         forward: weight of a column's layer 2/3 to the next column's layer 4.
         up: weight of layer 4 to layer 2/3, and of 2/3 to 5 and 5 to 6.

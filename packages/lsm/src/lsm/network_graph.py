@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 _MOST_EDGES = 5_000_000
 
 
-def population_graph(sizes: Sizes, synapses: Mapping[tuple[str, str], int], **facts: Mapping[tuple[str, str], Any]):
+def population_graph(
+    sizes: Sizes, synapses: Mapping[tuple[str, str], int], **facts: Mapping[tuple[str, str], Any]
+) -> nx.DiGraph:
     """Populations as nodes, with their numbers of neurons; their projections as edges.
 
     Args:
         sizes: neurons by population.
         synapses: by (source, target).
-        facts: further figures of edges by (source, target), such as `weight` or `delay`.
+        **facts: further figures of edges by (source, target), such as `weight` or `delay`.
 
     Returns:
         A `networkx.DiGraph` with `neurons` at nodes, `synapses`, `indegree` and the facts at edges.

@@ -192,8 +192,13 @@ def plot_rates_over_time(
     """Rate of each population over time, a panel each.
 
     Args:
-        times, ids, sizes, begin, end, inhibitory: as for `plot_raster`.
+        times: of the spikes in ms, (S,).
+        ids: of the neurons that fired, (S,).
+        sizes: neurons by population, in the order of their ids.
+        begin: in ms.
+        end: in ms; the last spike's time without it.
         width: of a bin, in ms, > 0.
+        inhibitory: names of the populations drawn in red; those ending in I without it.
 
     Raises:
         ValueError: as for `plot_raster`, or a width that is not positive.
