@@ -125,11 +125,10 @@ def liquid_activity(scale: float = 1.0) -> None:
         degrees[place[0]][place[1]] += projection.rule.expected(projection.pair(net.seed)) / projection.post.n
     lsm.save_figure(lsm.plot_connectivity(degrees, names, label="synapses a neuron"), ASSETS / "liquid-connections.png")
     cortex = lsm.cortex(3, 4000, seed=0)
-    places = [p.positions for p in cortex.populations]
-    sizes = {p.name: p.n for p in cortex.populations}
-    if all(place is not None for place in places):
-        layout = lsm.plot_layout([row for place in places for row in place], sizes, downwards=True)
-        lsm.save_figure(layout, ASSETS / "liquid-layout.png")
+    where = [population.positions for population in cortex.populations]
+    places = [place for part in where if part is not None for place in part]
+    layout = lsm.plot_layout(places, {p.name: p.n for p in cortex.populations}, downwards=True)
+    lsm.save_figure(layout, ASSETS / "liquid-layout.png")
 
 
 def liquid_rates(results: dict[str, Any]) -> None:

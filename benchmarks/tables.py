@@ -17,7 +17,15 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).parents[1])  # the folder of the scripts, which have their packages' names
 
-from benchmarks import binemb_tables, codec_tables, evosnn_tables, lsm_tables, spike_tables, spikeformer_tables
+from benchmarks import (
+    binemb_tables,
+    codec_tables,
+    evosnn_tables,
+    lsm_tables,
+    lsm_task_tables,
+    spike_tables,
+    spikeformer_tables,
+)
 from benchmarks.markdown import markdown
 
 ROOT = Path(__file__).parents[1]
@@ -186,6 +194,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "binary-preset": ("binemb_quality", binemb_tables.preset),
     **spikeformer_tables.TABLES,
     **lsm_tables.TABLES,
+    **lsm_task_tables.TABLES,
 }
 
 
