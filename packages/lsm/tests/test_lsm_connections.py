@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import lsm
 import numpy as np
 import pytest
@@ -24,7 +26,7 @@ RULES = {
 }
 
 
-def one_population(rule: object, n: int = 400, seed: int = 1, **synapse: object) -> lsm.Network:
+def one_population(rule: Any, n: int = 400, seed: int = 1, **synapse: Any) -> lsm.Network:
     network = lsm.Network(seed=seed)
     positions = np.resize(PLACES, (n, 2))
     a = network.population("a", n, lsm.LIF(), positions=positions)
@@ -32,7 +34,7 @@ def one_population(rule: object, n: int = 400, seed: int = 1, **synapse: object)
     return network
 
 
-def drawn(rule: object, **options: object) -> Connections:
+def drawn(rule: Any, **options: Any) -> Connections:
     network = one_population(rule, **options)
     return connections(network, network.projections[0])
 
@@ -124,7 +126,7 @@ def test_spatial_law() -> None:
     network.connect(a, a, lsm.SpatialIndegree(20, 0.05, shift=(0.1, 0.0)), weight=0.1, delay=1.0)
     listed = connections(network, network.projections[0])
     assert (np.bincount(listed.targets, minlength=20_000) == 20).all()
-    inside = (np.abs(places - 0.5) < 0.2).all(axis=1)[listed.targets]
+    inside = np.all(np.abs(places - 0.5) < 0.2, axis=1)[listed.targets]
     offset = (places[listed.sources] - places[listed.targets])[inside]
     np.testing.assert_allclose(offset.mean(axis=0), [0.1, 0.0], atol=0.001)
     np.testing.assert_allclose(offset.std(axis=0), 0.05, rtol=0.03)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import lsm
 import numpy as np
@@ -99,7 +100,7 @@ def test_spikes_that_arrive_in_the_refractory_period() -> None:
     [("tau_m", 0.0), ("tau_m", math.nan), ("refractory", -1.0), ("threshold", 0.0), ("synapse", "alpha"),
      ("capacitance", -1.0), ("tau_syn", 0.0), ("tau_syn_in", -0.5)],
 )  # fmt: skip
-def test_constants_out_of_range(name: str, value: object) -> None:
+def test_constants_out_of_range(name: str, value: Any) -> None:
     """The message names the constant."""
     with pytest.raises(ValueError, match=f"LIF: .*{name}"):
         lsm.LIF(**{name: value})

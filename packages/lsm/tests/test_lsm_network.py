@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
 
 import lsm
 import numpy as np
@@ -23,7 +26,7 @@ def network_of_two() -> lsm.Network:
     return network
 
 
-def connect(rule: object = None, pre: str = "a", post: str = "a", **synapse: object) -> None:
+def connect(rule: Any = None, pre: str = "a", post: str = "a", **synapse: Any) -> None:
     chosen = lsm.FixedIndegree(2) if rule is None else rule
     network_of_two().connect(pre, post, chosen, **{"weight": 1.0, "delay": 1.0, **synapse})
 
@@ -69,12 +72,12 @@ def connect(rule: object = None, pre: str = "a", post: str = "a", **synapse: obj
         (lambda: network_of_two().drive("a", lsm.Poisson(1e12, 1.0)), "at most"),
         (lambda: lsm.Network().build(), "no population"),
         (lambda: network_of_two().build("tpu"), "device"),
-        (lambda: network_of_two().build(precision="float16"), "precision"),
+        (lambda: network_of_two().build(precision=cast("Any", "float16")), "precision"),
         (lambda: network_of_two().build(threads=0), "threads"),
         (lambda: network_of_two().build(partitions=3), "power of two"),
     ],
 )  # fmt: skip
-def test_wrong_descriptions(wrong: object, message: str) -> None:
+def test_wrong_descriptions(wrong: Callable[[], Any], message: str) -> None:
     """A ValueError names what came and what is allowed."""
     with pytest.raises(ValueError, match=message):
         wrong()
@@ -133,7 +136,7 @@ def test_a_network_that_does_not_fit() -> None:
     assert sim.synapse_bytes <= small.estimated_bytes() <= 1.5 * sim.n_bytes
 
 
-def test_limits_of_containers(monkeypatch: pytest.MonkeyPatch, tmp_path: pytest.TempPathFactory) -> None:
+def test_limits_of_containers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What a container may take counts, not what its machine has."""
     (tmp_path / "limit").write_text("5000\n")
     (tmp_path / "use").write_text("2000\n")

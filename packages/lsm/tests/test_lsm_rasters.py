@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import lsm
 import numpy as np
@@ -13,7 +14,7 @@ STEP = 0.1
 SPREAD = {"constant": (lambda w: w, 1.5), "spread": (lambda w: lsm.Normal(w, abs(w) / 10), lsm.Normal(1.5, 0.75))}
 
 
-def two_populations(synapse: str, kind: str, *, poisson: bool = False, seed: int = 3) -> lsm.Network:
+def two_populations(synapse: Any, kind: str, *, poisson: bool = False, seed: int = 3) -> lsm.Network:
     """Excitation, inhibition and inputs; weights strong enough that spikes depend on each other."""
     network = lsm.Network(seed=seed, step=STEP)
     unit, (weight, delay) = 0.5 if synapse == "delta" else 60.0, SPREAD[kind]
@@ -54,7 +55,8 @@ def straightforward(sim: lsm.Simulation, inputs: dict, duration: float) -> list[
     for t in range(1, n_steps + 1):
         for population in populations:
             for k in range(population.first, population.first + population.n):
-                if (model := population.model) is None:
+                model: Any = population.model
+                if model is None:
                     fires = (t, k) in given
                 else:
                     decay = math.exp(-STEP / model.tau_m)
@@ -104,7 +106,7 @@ def test_equals_a_straightforward_simulation(synapse: str, kind: str) -> None:
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 @pytest.mark.parametrize("kind", SPREAD)
 @pytest.mark.parametrize("synapse", ["delta", "exponential"])
-def test_equal_bits_for_any_partitions_threads_and_reference(synapse: str, kind: str, precision: str) -> None:
+def test_equal_bits_for_any_partitions_threads_and_reference(synapse: Any, kind: str, precision: Any) -> None:
     """Spikes and states do not depend on who computes what, nor on compiled or plain code."""
     inputs = some_inputs(25.0)
     results = set()

@@ -129,7 +129,7 @@ def learning_arrays(
         incoming_LP=incoming_LP,
         incoming=np.concatenate(incoming),
         index_LP=index_LP,
-        index=np.concatenate(index),
+        place=np.concatenate(index),
         source=np.concatenate(source),
     )
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from llvmlite import ir
 
-from lsm.kernels.numba_jit import numba
+from lsm.kernels import numba_jit
 
+numba: Any = numba_jit.numba  # pyright: ignore[reportPrivateImportUsage]
 _types, _cgutils = numba.types, numba.core.cgutils
 _INT64 = ir.IntType(64)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 
-from lsm.kernels.atomics import atomic_add, atomic_load
-from lsm.kernels.numba_jit import inner, numba
+from lsm.kernels.atomics import atomic_add, atomic_load, numba
+from lsm.kernels.numba_jit import inner
 
 _LOOKS, _OFFERS, _SLEEP = 5000, 5020, 50  # microseconds
 _int32, _Function = numba.types.int32, numba.types.ExternalFunction

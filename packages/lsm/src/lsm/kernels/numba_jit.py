@@ -50,5 +50,7 @@ def _compiled(function: Callable[..., Any], **options: Any) -> Any:
     except RuntimeError:  # numba finds no writable folder for its cache
         return numba.njit(nogil=True, error_model="numpy", **options)(function)
     # numba looks at the function's own file only, and would keep what it compiled of functions in others
-    compiled._cache._cache_file._source_stamp = _sources()
+    cache_file = getattr(getattr(compiled, "_cache", None), "_cache_file", None)
+    if cache_file is not None:  # there is a cache
+        cache_file._source_stamp = _sources()
     return compiled

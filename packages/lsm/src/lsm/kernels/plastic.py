@@ -106,7 +106,7 @@ def strengthen(learner, p, t, neurons, stores, plastic, spikes):
     for i in range(spikes.start_WPG[slot, p, g], spikes.start_WPG[slot, p, g + 1]):
         target = plastic.incoming_LP[learner, p] + spikes.id_WPN[slot, p, i] - neurons.first_PG[p, g]
         for j in range(index + plastic.incoming[target], index + plastic.incoming[target + 1]):
-            e, source = plastic.index[j], pre + plastic.source[j]
+            e, source = plastic.place[j], pre + plastic.source[j]
             k = t - plastic.pre_last[source]
             trace = _left(
                 plastic.pre_trace[source], k, plastic.fine_L2J[learner, 0], plastic.coarse, table[_PLUS], table[_N_PLUS]

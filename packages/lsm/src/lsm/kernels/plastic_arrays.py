@@ -65,5 +65,5 @@ class PlasticArrays(NamedTuple):
     incoming_LP: NDArray[np.int64]
     incoming: NDArray[np.int32]
     index_LP: NDArray[np.int64]
-    index: NDArray[np.int32]
+    place: NDArray[np.int32]
     source: NDArray[np.int32]

@@ -81,7 +81,7 @@ class _Projection:
         local = post - self.first_post
         e = _ranges(index + incoming[local].astype(np.int64), index + incoming[local + 1].astype(np.int64))
         source = pre_at + plastic.source[e].astype(np.int64)
-        self._change(plastic.index[e], field.UP, plastic.pre_trace[source] * self._decays(0, plastic.pre_last[source]))
+        self._change(plastic.place[e], field.UP, plastic.pre_trace[source] * self._decays(0, plastic.pre_last[source]))
         e = _ranges(self.pointers[pre].astype(np.int64), self.pointers[pre + 1].astype(np.int64))
         target = post_at + self.local_shift + self.target_E[e]
         now = self._change(e, field.DOWN, plastic.post_trace[target] * self._decays(1, plastic.post_last[target]))
