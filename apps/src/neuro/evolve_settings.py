@@ -43,6 +43,8 @@ class EvolveRunSettings:
             raise ValueError(
                 f"expected population >= 2 and generations >= 1, got {self.population} and {self.generations}"
             )
+        if not 0 <= self.seed < 2**64:
+            raise ValueError(f"seed must be from 0 to 2^64 - 1, got {self.seed}")
         if self.target is not None and not math.isfinite(self.target):
             raise ValueError(f"target must be a finite number, got {self.target}")
         if self.method == "connectivity" and self.population % 2:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ddp_utils import Checkpoints, keyed_numpy_generator, read_metrics
-from evosnn.champions import claim, measured_finalists
+from evosnn.champions import claim, claim_cost, measured_finalists
 from evosnn.evaluation import FitnessError, FunctionEvaluator
 from evosnn.evolution import Evolution
 from evosnn.evolution_checkpoint import EvolutionStateError, pack_genomes, unpack_genomes
@@ -325,3 +325,18 @@ def test_children_are_shared_by_rank_and_the_stagnant_have_none() -> None:
     assert numbers[2] > numbers[1] > 0
     np.testing.assert_array_equal(rank_score(fitness * 1e6 - 5), rank_score(fitness))
     assert SelectionConfig().survival <= 1
+
+
+@pytest.mark.parametrize("episodes", [1, 7, 10, 46, 100, 1000])
+@pytest.mark.parametrize("candidates", [0, 1, 2, 3, 4, 9])
+def test_a_claim_costs_what_it_says(candidates: int, episodes: int) -> None:
+    """What is lived where nobody falls under the target, so that a budget can be kept."""
+    lived = 0
+
+    def measure(chosen: list[int], first: int, count: int) -> np.ndarray:
+        nonlocal lived
+        lived += len(chosen) * count
+        return np.ones((len(chosen), count))
+
+    claim(range(candidates), 1.0, episodes, measure)
+    assert lived == claim_cost(candidates, episodes)

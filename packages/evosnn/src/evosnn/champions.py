@@ -86,6 +86,24 @@ def measured_finalists(
     return fitness_P
 
 
+def claim_cost(candidates: int, episodes: int) -> int:
+    """Episodes that a claim lives at most.
+
+    Args:
+        candidates: how many prove themselves, >= 0.
+        episodes: of who goes through all rounds, >= 0.
+
+    Returns:
+        The number, if nobody falls under the target.
+    """
+    done, lived = 0, 0
+    while candidates and done < episodes:
+        count = min(max(FIRST_CLAIM, 3 * done), episodes - done)
+        done, lived = done + count, lived + candidates * count
+        candidates = (candidates + 1) // 2
+    return lived
+
+
 def claim(
     candidates: Sequence[int],
     target: float,

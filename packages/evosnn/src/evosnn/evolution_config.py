@@ -24,7 +24,7 @@ class StartConfig:
         weight: mean strength of an afferent's synapses, in units in which one afferent of drive 1, alone, holds a
             neuron at its threshold; > 0. Larger: initial networks fire more.
         inhibitory: probability that a weight (or, under Dale's law, a neuron) is negative.
-        longest_delay: delays are drawn log-uniformly from 1 to this, in steps, 1 to 62.
+        longest_delay: delays are drawn log-uniformly from 1 to this, in ms, 1 to 62.
         tau_m_low: least membrane time constant, in ms; they are drawn log-uniformly.
         tau_m_high: greatest membrane time constant, in ms.
         tau_s_low: least synaptic time constant, in ms; likewise.

@@ -65,7 +65,7 @@ class Genome:
         tau_m: membrane time constant in ms, > 0, float32 (N,).
         tau_s: synaptic time constant in ms, > 0, float32 (N,).
         threshold: membrane value at which a neuron spikes, > 0, float32 (N,). The unit of everything: rest is 0.
-        refractory: steps without a spike after a spike, >= 0, int32 (N,).
+        refractory: ms without a spike after a spike, >= 0, int32 (N,).
         bias: constant input, in units of the membrane, float32 (N,).
         tau_a: time constant of the adaptive threshold in ms, > 0, float32 (N,).
         beta: rise of the threshold with each own spike, >= 0; 0 for a plain LIF neuron, float32 (N,).
@@ -74,7 +74,7 @@ class Genome:
         source: in [0, C + N), int32 (E,).
         target: in [0, N), int32 (E,).
         weight: its sign is kept by every plasticity rule, float32 (E,).
-        delay: steps from a spike to its arrival, 1 to 62, int32 (E,).
+        delay: ms from a spike to its arrival, 1 to 62, int32 (E,).
         enabled: a disabled edge is inherited, and not in the network, bool (E,).
         rule: plasticity coefficients of all edges and neurons.
         metadata: JSON-able description of what the network is for: task, encoder, decoder.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evosnn.champions import FIRST_CLAIM, Champion, claim, measured_finalists
+from evosnn.champions import FIRST_CLAIM, Champion, claim, claim_cost, measured_finalists
 from evosnn.evaluation import Evaluation, Evaluator, episode_seeds, evaluate_together
 from evosnn.evolution_config import EvaluationConfig
 from evosnn.genome import Genome
@@ -85,8 +85,9 @@ class Measurement:
         candidates = [int(i) for i in order_by_fitness(fitness_P)[:MOST_CANDIDATES] if fitness_P[i] >= target]
         episodes = settings.claim_episodes
         if self.room is not None:
-            candidates = candidates[: max(1, (self.room - episodes) // FIRST_CLAIM)]
             episodes = min(episodes, self.room)
+            while len(candidates) > 1 and claim_cost(len(candidates), episodes) > self.room:
+                candidates.pop()
         if not candidates or not episodes:
             return None, fitness_P
 

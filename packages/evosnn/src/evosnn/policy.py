@@ -105,6 +105,8 @@ class Policy:
         n_values = self.interface.task.n_observations
         value_O = np.asarray(observation)
         if value_O.ndim == 0 and n_values > 1 and np.issubdtype(value_O.dtype, np.integer):
+            if not 0 <= value_O < n_values:
+                raise ValueError(f"Policy: observation must be a state from 0 to {n_values - 1}, got {value_O}")
             return np.eye(n_values, dtype=np.float32)[int(value_O)]
         if value_O.size != n_values:
             raise ValueError(f"Policy: expected an observation of {n_values} values, got shape {value_O.shape}")

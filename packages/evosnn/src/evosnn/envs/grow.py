@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from evosnn.envs.arguments import check_render_mode, evolution_config, target_score
 from evosnn.envs.canvas import BLACK, BLUE, GREY, ORANGE, RED, Canvas
+from evosnn.envs.steer_settings import GREATEST_RATE
 from evosnn.evolution_config import EvolutionConfig
 from evosnn.genome import Genome
 from evosnn.initial_genome import initial_genome
@@ -250,6 +251,8 @@ class GrowEnv(gymnasium.Env[NDArray[np.float32], np.int64]):
 
 
 def _learning(genome: Genome, factor: float) -> Genome:
-    """The genome with its learning rates times a factor."""
+    """The genome with its learning rates times a factor, none beyond the greatest."""
     rule = genome.rule
+    if factor > 1 and max(abs(rule.direct), abs(rule.reward)) * factor > GREATEST_RATE:
+        return genome
     return genome.replace(rule=replace(rule, direct=rule.direct * factor, reward=rule.reward * factor))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from evosnn.envs.arguments import check_render_mode, evolution_config, target_score
 from evosnn.envs.canvas import BLACK, BLUE, GREEN, GREY, LIGHT, Canvas
-from evosnn.envs.steer_settings import ACTIONS, steering
+from evosnn.envs.steer_settings import ACTIONS, GREATEST_RATE, LEAST_RATE, steering
 from evosnn.evaluation import episode_seeds, evaluate_together
 from evosnn.evolution import Evolution
 from evosnn.evolution_config import EvolutionConfig
@@ -34,7 +34,6 @@ OBSERVATIONS = (
     *("diversity", "species", "neurons", "edges", "rate", "direct", "reward", "stagnation", "budget left", "gain"),
     *("learning pays", "size pays", "success", "learning gains"),
 )
-LEAST_RATE, GREATEST_RATE = 1e-6, 1e2  # of learning: beyond these means the drift stops
 _MEMORY = 0.7
 _BOUND = 10.0
 _WIDTH, _HEIGHT = 480, 320

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from evosnn.evolution_config import EvolutionConfig
 
+LEAST_RATE, GREATEST_RATE = 1e-6, 1e2  # of learning: beyond these no action moves it
 ACTIONS = ("mutation rate", "mutation size", "growth", "pruning", "plasticity rates", "selection pressure")
 DRIFT = 1.5
 
