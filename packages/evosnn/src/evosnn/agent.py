@@ -25,11 +25,9 @@ T = TypeVar("T")
 
 
 class Player(ABC):
-    """Plays one episode with exploration and keeps what is to be learned from it.
+    """Plays one episode of an agent with exploration and keeps what is to be learned from it.
 
-    Args:
-        agent: whose networks choose.
-        episode: number of the episode, which keys what is drawn.
+    What it draws is keyed by the number of the episode.
     """
 
     @abstractmethod
