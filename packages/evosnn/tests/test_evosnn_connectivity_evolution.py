@@ -73,10 +73,10 @@ def test_a_run_claims_its_target_and_goes_on_from_its_folder(tmp_path: Path) -> 
 
 
 def test_the_table_of_generations_has_what_the_records_hold() -> None:
-    console = Console(file=io.StringIO())
-    search().run(2, reporters=[TableReporter(console)])
-    assert "decided" in console.file.getvalue()
-    assert "species" not in console.file.getvalue()
+    table = io.StringIO()
+    search().run(2, reporters=[TableReporter(Console(file=table))])
+    assert "decided" in table.getvalue()
+    assert "species" not in table.getvalue()
 
 
 def test_ranks_are_those_of_scipy() -> None:
