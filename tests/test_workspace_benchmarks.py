@@ -25,7 +25,7 @@ SCRIPTS = (
     "lsm_tasks",
 )
 NOT_MEASURED = {
-    "lsm": {"brunel", "microcircuit", "full", "growth", "threads", "scale"},
+    "lsm": {"brunel", "microcircuit", "growth", "threads", "scale"},
     "spikeformer_quality": {"rates"},
 }  # parts whose tables say so
 
