@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from ddp_utils import Checkpoints, keyed_numpy_generator, read_metrics
-from evosnn.champions import claim, claim_cost, measured_finalists
+from evosnn.champions import Champions, claim, claim_cost, measured_finalists
 from evosnn.evaluation import FitnessError, FunctionEvaluator
 from evosnn.evolution import Evolution
 from evosnn.evolution_checkpoint import EvolutionStateError, pack_genomes, unpack_genomes
@@ -340,3 +340,13 @@ def test_a_claim_costs_what_it_says(candidates: int, episodes: int) -> None:
 
     claim(range(candidates), 1.0, episodes, measure)
     assert lived == claim_cost(candidates, episodes)
+
+
+def test_only_what_was_proven_is_held() -> None:
+    """A score above a target is luck until a claim has shown it."""
+    champions = Champions(proven=0.5)
+    assert champions.holds(0.4)
+    assert champions.holds(0.5)
+    assert not champions.holds(0.51)
+    assert not champions.holds(None)
+    assert not Champions().holds(0.0)

@@ -42,10 +42,12 @@ class Champions:
     Args:
         standing: at most six, no two of the same genome.
         holder: the champion that held a target in a claim.
+        proven: that target.
     """
 
     standing: list[Champion] = field(default_factory=list)
     holder: Champion | None = None
+    proven: float | None = None
 
     def offer(self, champion: Champion) -> None:
         """Take a champion in if it is among the best; of one genome the later score counts."""
@@ -54,7 +56,7 @@ class Champions:
 
     def holds(self, target: float | None) -> bool:
         """Whether a claim of this target, or a higher one, has been held."""
-        return target is not None and self.holder is not None and self.holder.score >= target
+        return target is not None and self.proven is not None and self.proven >= target
 
 
 def measured_finalists(

@@ -92,7 +92,7 @@ def pack_champions(champions: Champions) -> dict[str, Any]:
     return {
         "genomes": pack_genomes([one.genome for one in everyone]),
         "facts": [[one.score, one.generation, one.episodes] for one in everyone],
-        "held": champions.holder is not None,
+        "proven": champions.proven,
     }
 
 
@@ -105,7 +105,8 @@ def unpack_champions(packed: Mapping[str, Any]) -> Champions:
     try:
         facts = zip(unpack_genomes(packed["genomes"]), packed["facts"], strict=True)
         everyone = [Champion(genome, *fact) for genome, fact in facts]
-        return Champions(everyone[:-1], everyone[-1]) if packed["held"] else Champions(everyone)
+        proven = packed["proven"]
+        return Champions(everyone) if proven is None else Champions(everyone[:-1], everyone[-1], proven)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise EvolutionStateError(f"checkpoint: not the champions of an evolution: {error}") from error
 

@@ -143,7 +143,8 @@ class Search(ABC):
 
     def _claim(self, fitness_P: np.ndarray, target: float) -> np.ndarray:
         holder, fitness_P = self.measurement.claim(self.ask(), fitness_P, target, self.generation, self.evaluation)
-        self.champions.holder = holder or self.champions.holder
+        if holder is not None:
+            self.champions.holder, self.champions.proven = holder, target
         return fitness_P
 
     def _contenders(self) -> list[Champion]:

@@ -98,6 +98,8 @@ def build_stores(
             if plan.kind == store.PROCEDURAL:
                 continue
             counts = counted[p][s]
+            if counts.sum(dtype=np.int64) > np.iinfo(pointers.dtype).max:
+                raise ValueError("build: more than 2^31 synapses of a population in a partition; take more partitions")
             segments = pointers[pointer_SP[s, p] : pointer_SP[s, p] + len(counts) + 1]
             # segment i is filled through pointer i + 1, which begins at its start and ends at its end
             np.cumsum(counts[:-1], out=segments[2:])
