@@ -162,6 +162,7 @@ def test_stopped_and_resumed(neuro, started, wait_for, tmp_path):
     assert lines[0] == lines[1]
 
 
+@pytest.mark.slow
 def test_two_processes(neuro, neuro_process, tmp_path):
     """--nproc 2 evolves the same genome."""
     options = ("--task", "XOR", "--generations", 2, *SMALL)
@@ -216,6 +217,7 @@ def test_steer(neuro, tmp_path):
     assert "best constant" in text
 
 
+@pytest.mark.slow
 def test_steer_on_two_processes(neuro, neuro_process, tmp_path):
     """--nproc 2 trains the same agent and judges it alike; --tensorboard writes events beside the metrics."""
     options = (*STEER, "--agents", "policy gradient", "--device", "cpu", "--quiet")

@@ -166,6 +166,7 @@ def test_dry_runs_say_how_large(neuro, description, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed(neuro, started, wait_for, description, simulated, tmp_path):
     """Ctrl-C ends it with 75; what --resume auto adds is what one run would have had, to the last spike."""
     options = ("--network", description, "--set", "warmup=20", "--set", "chunk=50", "--quiet", "--out", "run")
@@ -251,6 +252,7 @@ def test_a_network_that_does_not_fit_is_refused_with_bytes(neuro, description, t
     assert not (tmp_path / "network.lsm").exists()
 
 
+@pytest.mark.slow
 def test_two_processes(neuro_process, description, simulated, tmp_path):
     """--nproc 2 shares the network; the spikes and the saved state are the same."""
     ended = neuro_process(

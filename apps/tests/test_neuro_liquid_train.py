@@ -114,6 +114,7 @@ def test_the_readout_is_used_again(neuro, trained, tmp_path):
     assert json.loads(ended.out)["items"] == 60
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed(neuro, started, wait_for, network, trained, tmp_path):
     """Ctrl-C ends it with 75 and keeps the states that are there; the answers are those of a run in one go."""
     options = ("--network", network, *SMALL, "--out", "run")
@@ -276,6 +277,7 @@ def test_a_damaged_readout_is_named(trained, tmp_path):
         LinearReadout.load(tmp_path / "bad")
 
 
+@pytest.mark.slow
 def test_two_processes(neuro_process, network, trained, tmp_path):
     """--nproc 2 shares the samples; the answers are the same."""
     ended = neuro_process("liquid", "train", "--network", network, *SMALL, "--nproc", 2, "--out", "two")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from test_lsm_plasticity import MODELS
 
+pytestmark = pytest.mark.slow
 SCRIPTS = Path(__file__).parent / "scripts"
 
 
