@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from lsm.checks import require_whole
 from lsm.kernels.arrays import InputArrays, WorkArrays
-from lsm.layout import Layout
+from lsm.layout import TILES, Layout
 
 if TYPE_CHECKING:
     from lsm.kernels.cuda_run import OnDevice
@@ -79,6 +80,29 @@ def _compile(compiled: Any, common: tuple[Any, ...]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         compiled(0, 1, 0, 0, 0, 0, *common[5:])
+
+
+def check_where(device: str, threads: int | None, partitions: int | None, processes: int) -> int | None:
+    """See that a network can be built as it is asked for; give the number of partitions, None where any will do.
+
+    Args:
+        device: "auto", "cpu", "cuda" or "reference".
+        threads: >= 1, or None.
+        partitions: a power of two up to 64, or None.
+        processes: that share the network.
+
+    Raises:
+        ValueError: an argument is none of these.
+    """
+    if device not in ("auto", "cpu", "reference", "cuda"):
+        raise ValueError(f"build: device must be 'auto', 'cpu', 'cuda' or 'reference', got {device!r}")
+    if threads is not None:
+        require_whole("build: threads", threads, 1)
+    if partitions is not None and partitions not in (1, 2, 4, 8, 16, 32, 64):
+        raise ValueError(f"build: partitions must be a power of two up to 64, got {partitions}")
+    if processes > (partitions or TILES):
+        raise ValueError(f"build: {processes} processes cannot share {partitions or TILES} partitions")
+    return check_cuda(processes) if device == "cuda" else partitions
 
 
 def check_cuda(processes: int) -> int:
