@@ -59,6 +59,8 @@ class LiquidStateMachine:
         device: as in `Network.build`.
         threads: as in `Network.build`.
         group: as in `Network.build`; "alone" where every process runs samples of its own.
+        precision: as in `Network.build`.
+        procedural: as in `Network.build`.
 
     Raises:
         ValueError: an argument is out of its range, a population is unknown or named twice, or there are no inputs.
@@ -79,6 +81,8 @@ class LiquidStateMachine:
         device: str = "auto",
         threads: int | None = None,
         group: ProcessGroup | Literal["alone"] | None = None,
+        precision: Literal["float32", "float64"] = "float32",
+        procedural: bool = False,
     ) -> None:
         if isinstance(readout, str):
             if readout not in READOUTS:
@@ -99,7 +103,9 @@ class LiquidStateMachine:
         if len({population.name for population in self.read}) < len(names):
             raise ValueError(f"LiquidStateMachine: a population can be read once, got {', '.join(map(str, names))}")
         self._each: bool | None = None
-        self.simulation = network.build(device, threads=threads, group=group)
+        self.simulation = network.build(
+            device, precision=precision, threads=threads, group=group, procedural=procedural
+        )
 
     @property
     def n_read(self) -> int:
