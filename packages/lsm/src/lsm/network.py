@@ -196,8 +196,8 @@ class Network:
         """Draw all synapses; the description cannot change afterwards.
 
         Args:
-            device: "auto" and "cpu" (compiled), "cuda" (Triton, static stored synapses and LIF neurons only; not timed
-                yet), or "reference" (plain numpy, slow).
+            device: "auto" and "cpu" (compiled), "cuda" or "cuda:i" (Triton, static stored synapses and LIF neurons
+                only; not timed yet), or "reference" (plain numpy, slow).
             precision: of the neurons' states.
             threads: of the simulation; as many as numba uses by default (NUMBA_NUM_THREADS). Results do not depend on
                 it.

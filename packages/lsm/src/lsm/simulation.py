@@ -37,7 +37,7 @@ class Simulation:
 
     Args:
         network: the description.
-        device: "auto", "cpu" or "reference".
+        device: as in `Network.build`.
         precision: "float32" or "float64".
         threads: of the simulation, or None.
         partitions: parts that threads share out, or None.
@@ -79,7 +79,7 @@ class Simulation:
         self.short_term = short_term_arrays(network.projections, network.step, self.spikes)
         self.learning = learning_arrays(network, self.layout, plan.stores, self.stores, plan.quantum_GR, real)
         self.work = run.work_arrays(self.layout, network, self.threads)
-        self.on_device = run.on_device(self) if device == "cuda" else None
+        self.on_device = run.on_device(self) if device.startswith("cuda") else None
         self.steps_done = 0
         self.events = 0
 
