@@ -11,7 +11,7 @@ import sys
 from lsm.kernels.atomics import atomic_add, atomic_load, numba
 from lsm.kernels.numba_jit import inner
 
-_LOOKS, _OFFERS, _SLEEP = 5000, 5020, 50  # microseconds
+_LOOKS, _OFFERS, _SLEEP = 20000, 22000, 50  # microseconds
 _int32, _Function = numba.types.int32, numba.types.ExternalFunction
 if sys.platform == "win32":
     _offer = _Function("SwitchToThread", _int32())

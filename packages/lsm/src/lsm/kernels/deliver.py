@@ -14,8 +14,9 @@ from lsm.kernels.numba_jit import inner
 from lsm.kernels.streams import high_below, word
 from lsm.layout import TILES
 
-_AHEAD = 6  # spikes whose segments are asked for in advance; three times as many, whose pointers are
-_LINE = 16  # synapses of 4 bytes in a cache line
+_BLOCK = 512  # segments listed before any of them is read, so that their pointers are on their way together
+_AHEAD = 8  # segments whose synapses are on their way while one is added
+_LINE = 64  # bytes of a cache line
 
 
 @inner
@@ -30,7 +31,7 @@ def weighted(arrived_N, synapses, half):
     """Add to each target of a segment its own weight: the target is in the lower `half` bits, the weight above."""
     mask = (1 << half) - 1
     for i in range(len(synapses)):
-        arrived_N[synapses[i] & mask] += synapses[i] >> half
+        arrived_N[np.uint64(synapses[i] & mask)] += synapses[i] >> half  # unsigned: not counted from the end
 
 
 @inner
@@ -75,51 +76,97 @@ def procedural(p, t, row_F, shift, spikes, states, arrived_N):
 
 
 @inner
+def ask(targets, begin, end):
+    """Ask for the cache lines of targets[begin:end]."""
+    for at in range(begin, end, _LINE // targets.itemsize):
+        prefetch(targets, at)
+    prefetch(targets, end - 1)
+
+
+@inner
+def add_listed(n, segment_B, end_B, part_B, pointers, base, targets, half, weight, arrived_N):
+    """Add n listed segments of a store; give the number of synapses.
+
+    With `half` 0 all have the `weight`, otherwise each its own beside its target; `part_B` scales them where it is not
+    None. `segment_B` is overwritten.
+    """
+    events = 0
+    for j in range(n):
+        segment = segment_B[j]
+        segment_B[j], end_B[j] = base + pointers[segment], base + pointers[segment + 1]
+        events += end_B[j] - segment_B[j]
+    for j in range(min(n, _AHEAD)):
+        ask(targets, segment_B[j], end_B[j])
+    for j in range(n):
+        if j + _AHEAD < n:
+            ask(targets, segment_B[j + _AHEAD], end_B[j + _AHEAD])
+        part = targets[segment_B[j] : end_B[j]]
+        if part_B is not None:
+            if half:
+                short_term.weighted(arrived_N, part, half, part_B[j])
+            else:
+                constant(arrived_N, part, short_term.scaled(weight, part_B[j]))
+        elif half:
+            weighted(arrived_N, part, half)
+        else:
+            constant(arrived_N, part, weight)
+    return events
+
+
+@inner
+def stored(p, t, row_F, base, pointers, targets, half, spikes, factor_WPN, arrived_N):
+    """Let the spikes arrive in partition p that one store brings there in step t; give the number of synapses."""
+    n_slots, n_partitions = spikes.start_WPG.shape[0], spikes.start_WPG.shape[1]
+    segment_B, end_B = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.int64)
+    part_B = None if factor_WPN is None else np.empty(_BLOCK, np.float32)
+    source, n_delays, weight = row_F[store.SOURCE], row_F[store.N_DELAYS], np.int32(row_F[store.WEIGHT])
+    events, n = 0, 0
+    for d in range(n_delays):
+        emitted = t - row_F[store.FIRST_DELAY] - d
+        if emitted < 0:
+            break
+        slot = emitted % n_slots
+        for q in range(n_partitions):
+            ids = spikes.id_WPN[slot, q]
+            for i in range(spikes.start_WPG[slot, q, source], spikes.start_WPG[slot, q, source + 1]):
+                segment_B[n] = np.int64(ids[i]) * n_delays + d
+                prefetch(pointers, segment_B[n])
+                if part_B is not None:
+                    part_B[n] = factor_WPN[slot, q, i]
+                n += 1
+                if n == _BLOCK:
+                    events += add_listed(
+                        n, segment_B, end_B, part_B, pointers, base, targets, half, weight, arrived_N
+                    )
+                    n = 0
+    return events + add_listed(n, segment_B, end_B, part_B, pointers, base, targets, half, weight, arrived_N)
+
+
+@inner
 def spikes_due(p, t, stores, spikes, states, arrived_RN):
     """Let the spikes arrive in partition p that are due in step t; give the number of synapses."""
-    n_slots, n_partitions = spikes.start_WPG.shape[0], spikes.start_WPG.shape[1]
     events = 0
     half = 4 * stores.synapses.itemsize
     for s in range(stores.table_SF.shape[0]):
-        source, kind = stores.table_SF[s, store.SOURCE], stores.table_SF[s, store.KIND]
-        first_delay, n_delays = stores.table_SF[s, store.FIRST_DELAY], stores.table_SF[s, store.N_DELAYS]
-        weight, factor = np.int32(stores.table_SF[s, store.WEIGHT]), stores.table_SF[s, store.FACTOR]
+        row_F, base = stores.table_SF[s], stores.synapse_SP[s, p]
+        kind, factor = row_F[store.KIND], row_F[store.FACTOR]
         if kind == store.PLASTIC:
             continue
-        arrived_N = arrived_RN[stores.table_SF[s, store.ROW]]
+        arrived_N = arrived_RN[row_F[store.ROW]]
         if kind == store.PROCEDURAL:
-            events += procedural(p, t, stores.table_SF[s], stores.synapse_SP[s, p], spikes, states, arrived_N)
+            events += procedural(p, t, row_F, base, spikes, states, arrived_N)
             continue
         pointers = stores.pointers[stores.pointer_SP[s, p] :]
-        base = stores.synapse_SP[s, p]
-        for d in range(n_delays):
-            emitted = t - first_delay - d
-            if emitted < 0:
-                break
-            slot = emitted % n_slots
-            for q in range(n_partitions):
-                ids, last = spikes.id_WPN[slot, q], spikes.start_WPG[slot, q, source + 1]
-                for i in range(spikes.start_WPG[slot, q, source], last):
-                    prefetch(pointers, ids[min(i + 3 * _AHEAD, last - 1)] * n_delays + d)
-                    ahead = base + pointers[ids[min(i + _AHEAD, last - 1)] * n_delays + d]
-                    if kind == store.CONSTANT:
-                        prefetch(stores.targets, ahead)
-                    else:
-                        for line in range(3):
-                            prefetch(stores.synapses, ahead + _LINE * line)
-                    segment = ids[i] * n_delays + d
-                    begin, end = base + pointers[segment], base + pointers[segment + 1]
-                    events += end - begin
-                    if states is not None:  # noqa: SIM102 - so it is left out where there are none
-                        if factor >= 0:
-                            part = states.factor_FWPN[factor, slot, q, i]
-                            if kind == store.CONSTANT:
-                                constant(arrived_N, stores.targets[begin:end], short_term.scaled(weight, part))
-                            else:
-                                short_term.weighted(arrived_N, stores.synapses[begin:end], half, part)
-                            continue
-                    if kind == store.CONSTANT:
-                        constant(arrived_N, stores.targets[begin:end], weight)
-                    else:
-                        weighted(arrived_N, stores.synapses[begin:end], half)
+        if states is not None:  # noqa: SIM102 - so it is left out where there are none
+            if factor >= 0:
+                part = states.factor_FWPN[factor]
+                if kind == store.CONSTANT:
+                    events += stored(p, t, row_F, base, pointers, stores.targets, 0, spikes, part, arrived_N)
+                else:
+                    events += stored(p, t, row_F, base, pointers, stores.synapses, half, spikes, part, arrived_N)
+                continue
+        if kind == store.CONSTANT:
+            events += stored(p, t, row_F, base, pointers, stores.targets, 0, spikes, None, arrived_N)
+        else:
+            events += stored(p, t, row_F, base, pointers, stores.synapses, half, spikes, None, arrived_N)
     return events
