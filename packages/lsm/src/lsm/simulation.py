@@ -241,10 +241,8 @@ class Simulation:
         else:
             names = {self.network.find(name).name for name in ([record] if isinstance(record, str) else record)}
             kept = [population.name in names for population in populations]
-        if reward:
-            self.reward(reward)
         steps_n, ids_n, count_G = [], [], np.zeros(len(populations), np.int64)
-        for first_step, part_G, step_n, id_n in self.chunks(duration, inputs, np.array(kept)):
+        for first_step, part_G, step_n, id_n in self.chunks(duration, inputs, np.array(kept), reward):
             count_G += part_G
             steps_n.append(step_n + first_step)
             ids_n.append(id_n)
@@ -258,7 +256,7 @@ class Simulation:
         )
 
     def chunks(
-        self, duration: float, inputs: Inputs | None, kept_G: NDArray[np.bool_]
+        self, duration: float, inputs: Inputs | None, kept_G: NDArray[np.bool_], reward: float = 0.0
     ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
         """Go on chunk by chunk, so that no more than a chunk's spikes are held.
 
@@ -266,6 +264,7 @@ class Simulation:
             duration: ms, a whole number of steps.
             inputs: as in `run`.
             kept_G: populations whose spikes are given, bool, (G,).
+            reward: as in `run`.
 
         Yields:
             First step of the chunk; spikes of each population, (G,); step in the chunk and global id of each spike of
@@ -273,6 +272,8 @@ class Simulation:
         """
         n_steps = whole_steps("run: duration", duration, self.network.step)
         arriving = input_arrays(self.network, inputs or {}, n_steps)
+        if reward:  # not before all else was looked at: who asks again does not reward twice
+            self.reward(reward)
         n_slots = len(self.spikes.start_WPG)
         done = 0
         while done < n_steps:
