@@ -206,6 +206,7 @@ def test_spoken_digits(neuro, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_texts(neuro, tmp_path):
     lines = [f"{label}\tthis is {word} {word}" for _ in range(12) for label, word in (("up", "good"), ("down", "bad"))]
     (tmp_path / "texts.tsv").write_text("\n".join(lines), encoding="utf-8")
