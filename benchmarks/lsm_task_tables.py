@@ -1,4 +1,4 @@
-"""Tables of `results/lsm_tasks.json` and `results/lsm_nest_synapses.json`."""
+"""Tables of `results/lsm_tasks.json`, `results/lsm_million.json` and `results/lsm_nest_synapses.json`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ METHODS = {
     "expanded": "random static features of the input",
     "scrambled": "scrambled liquid",
     "scrambled, rate matched": "scrambled liquid, as many spikes",
+    "unconnected": "the liquid without recurrent synapses",
 }
 Table = Callable[[dict[str, Any]], str]
 
@@ -117,6 +118,41 @@ def nest_equality(results: dict[str, Any]) -> str:
     return markdown([f"beside NEST {results['nest']}", "compared", "greatest difference"], rows)
 
 
+def million_accuracy(results: dict[str, Any]) -> str:
+    """Accuracy of each task by the size of the liquid, and of its controls."""
+    tasks = {"now": "heard now", "delayed": "heard before", "exclusive_or": "whether they differ"}
+    rows = []
+    for size, part in sized(results):
+        for name, own in part["accuracy"].items():
+            cells = [between(own[task]["accuracy"], own[task]["interval"]) for task in tasks]
+            rows.append([f"{size}, {METHODS[name]}", *cells])
+    return markdown(["accuracy", *tasks.values()], rows)
+
+
+def million_cost(results: dict[str, Any]) -> str:
+    """Synapses, seconds and memory of each size."""
+    rows = []
+    for size, part in sized(results):
+        streams = part["streams"]["train"] + part["streams"]["test"]
+        row = [
+            size,
+            f"{part['synapses']:,}",
+            f"{part['build_s']:.1f}",
+            f"{part['simulated_s']:.0f} ({streams} streams)",
+        ]
+        row += [f"{part['real_time_factor']:.2f}", f"{part['rate_hz']:.1f}", f"{part['events_per_s']:.2e}"]
+        row += [f"{part['readout_s']:.0f}", f"{part['peak_bytes'] / 2**30:.2f}", f"{part['bytes_per_synapse']:.2f}"]
+        rows.append(row)
+    columns = ["", "synapses", "built in, s", "driven for, s", "real-time factor", "rate, Hz", "events/s"]
+    return markdown([*columns, "readouts, s", "peak, GiB", "B/synapse"], rows)
+
+
+def sized(results: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Parts that are sizes, the smallest first."""
+    parts = [(name, part) for name, part in results.items() if isinstance(part, Mapping) and "synapses" in part]
+    return sorted(parts, key=lambda named: named[1]["neurons"])
+
+
 TABLES: dict[str, tuple[str, Table]] = {
     "liquid-templates": ("lsm_tasks", templates),
     "liquid-series": ("lsm_tasks", series),
@@ -126,4 +162,6 @@ TABLES: dict[str, tuple[str, Table]] = {
     "liquid-reward": ("lsm_tasks", reward),
     "liquid-measures": ("lsm_tasks", measures),
     "liquid-equality": ("lsm_nest_synapses", nest_equality),
+    "liquid-million": ("lsm_million", million_accuracy),
+    "liquid-million-cost": ("lsm_million", million_cost),
 }

@@ -23,6 +23,7 @@ SCRIPTS = (
     "evosnn",
     "lsm",
     "lsm_tasks",
+    "lsm_million",
 )
 NOT_MEASURED = {
     "lsm": {"brunel", "microcircuit", "growth", "threads", "scale"},

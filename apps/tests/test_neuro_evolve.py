@@ -140,6 +140,7 @@ def test_a_damaged_genome_is_named(neuro, evolved, tmp_path):
     refused(neuro("evolve", "inspect", "bad.genome"), "bad.genome")
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed(neuro, started, wait_for, tmp_path):
     """Ctrl-C ends it with 75 and --resume auto goes on; the champion is that of a run in one go."""
     options = ("--task", "XOR", "--generations", 60, "--target", 2, *SMALL)

@@ -76,6 +76,7 @@ def test_env(neuro):
     assert facts["kernels"]["sdquant on cpu"]
     assert facts["kernels"]["spikecode on cpu"]
     assert facts["kernels"]["evosnn on cpu"]
+    assert facts["kernels"]["lsm on cpu"] == "numba"
     text = neuro("env").out
     assert all(f"{name}:" in text for name in facts)
 

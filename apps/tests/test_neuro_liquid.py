@@ -223,6 +223,8 @@ def test_descriptions_are_refused_by_their_place(neuro, tmp_path, change, said):
         (["build", "--network", "nowhere.toml"], "nowhere.toml: No such file"),
         (["build", "--network", "microcircuit", "--scale", "1.5"], "scale must lie in (0, 1]"),
         (["build", "--network", "maass", "--out", "net.safetensors"], "ending in .lsm"),
+        (["build", "--network", "microcircuit", "--neurons", "500"], "network.neurons is a setting of maass, cortex"),
+        (["simulate", "--network", "maass", "--columns", "2"], "network.columns is a setting of cortex"),
         (["build", "--set", "network.neuron=3"], "did you mean network.neurons"),
         (["simulate", "--ms", "-5"], "ms and chunk must be positive"),
         (["simulate", "--network", "text.lsm"], "text.lsm"),

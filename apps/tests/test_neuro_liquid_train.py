@@ -102,6 +102,7 @@ def test_a_run_folder_is_whole(trained):
 def test_the_readout_is_used_again(neuro, trained, tmp_path):
     """On the run's own test streams it answers the same; on others about as well."""
     run, summary = trained
+    refused(neuro("liquid", "eval", run, "--part", "train"), "the readout was trained on")
     ended = neuro("liquid", "eval", run, "--part", "test", "--out", "same", "--json", "--quiet")
     assert ended.code == 0, ended.err
     same = json.loads(ended.out)
@@ -205,6 +206,7 @@ def test_spoken_digits(neuro, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_texts(neuro, tmp_path):
     lines = [f"{label}\tthis is {word} {word}" for _ in range(12) for label, word in (("up", "good"), ("down", "bad"))]
     (tmp_path / "texts.tsv").write_text("\n".join(lines), encoding="utf-8")

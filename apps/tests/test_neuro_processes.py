@@ -142,6 +142,7 @@ def test_branch_of_an_unfinished_run(neuro, trained, tmp_path):
     assert not (run / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_same_model(neuro_process, short, trained, tmp_path):
     """After 3 rounds: parameters within 1e-3 of their norm, fewer than one bit in a thousand differs."""
     ended = neuro_process("embed", "train", *short, "--out", "run", "--nproc", 2, "--json")

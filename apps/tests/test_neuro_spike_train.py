@@ -169,6 +169,7 @@ def test_other_tokens(neuro, tmp_path):
     refused(neuro("spike", "eval", "--model", "run"), "tokens: no tokens here")
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed(neuro, started, wait_for, tmp_path):
     """SIGTERM ends it with 75 and --resume auto goes on; the model is that of a run in one go, bit for bit."""
     (tmp_path / "text.txt").write_text(TEXT, encoding="utf-8")
@@ -244,6 +245,7 @@ def test_damage_is_named(neuro, language_run, tmp_path):
     refused(neuro("spike", "generate", "--model", "run/dense"), "its training has not finished")
 
 
+@pytest.mark.slow
 def test_two_processes(neuro, neuro_process, language_run, tmp_path):
     """--nproc 2 trains the model of one process, up to rounding."""
     run, _ = language_run

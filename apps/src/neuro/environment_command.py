@@ -29,6 +29,7 @@ def _facts() -> dict[str, Any]:
     from binemb import faiss_gpu_count
     from ddp_utils import environment
     from evosnn import kernels as network_kernels
+    from lsm import kernels as liquid_kernels
     from sdquant import kernels
     from spikecode import kernels as spike_kernels
 
@@ -39,4 +40,5 @@ def _facts() -> dict[str, Any]:
     facts["kernels"] = {f"sdquant on {device}": kernels.in_use(device) for device in devices}
     facts["kernels"] |= {f"evosnn on {device}": network_kernels.in_use(device) for device in devices}
     facts["kernels"] |= {f"spikecode on {device}": spike_kernels.in_use(device) for device in devices}
+    facts["kernels"] |= {f"lsm on {device}": liquid_kernels.in_use(device) for device in devices}
     return facts

@@ -106,7 +106,14 @@ def liquid_raster(task: Task, net: lsm.Network, settings: LiquidTrainSettings, p
     row = int(task.rows_I[task.test_rows[0]])
     sample = row // task.instants if task.each_instant else row
     name = next(population.name for population in net.populations if population.model is None)
-    sim = net.build(settings.device, threads=settings.engine.threads or None, group="alone")
+    engine = settings.engine
+    sim = net.build(
+        settings.device,
+        precision=engine.precision,
+        threads=engine.threads or None,
+        group="alone",
+        procedural=engine.procedural,
+    )
     duration = min(float(task.durations_B[sample]), 1000.0)
     duration = float(np.ceil(duration / net.step - 1e-6)) * net.step
     times, ids = task.samples[sample]

@@ -16,7 +16,8 @@ from neuro.output import check_writable
 
 def plan(settings: LiquidBuildSettings) -> dict[str, Any]:
     """What would be built: sizes and bytes."""
-    return {"network": settings.network.name, **size_of(describe_network(settings.network, settings.seed))}
+    net = describe_network(settings.network, settings.seed)
+    return {"network": settings.network.name, **size_of(net, settings.engine)}
 
 
 def build(settings: LiquidBuildSettings, out: Path, *, quiet: bool) -> dict[str, Any] | None:

@@ -286,7 +286,7 @@ def show_network_plan(command: str, settings: Any, *, out: Path | None, resume: 
     check_goes_on(plan, settings)
     facts: dict[str, Any] = {"network": settings.network.name}
     if not is_saved(settings.network):
-        facts |= size_of(describe_network(settings.network, settings.seed))
+        facts |= size_of(describe_network(settings.network, settings.seed), settings.engine)
     if as_json:
         where = {"run": str(plan.folder), "resume": plan.resume, "nproc": nproc}
         print_json({"settings": asdict(settings), **facts, **where})

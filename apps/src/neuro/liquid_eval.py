@@ -61,6 +61,8 @@ def load_settings(run: Path, assignments: list[str], device: str | None) -> Liqu
 
 
 def _unseen(settings: LiquidTrainSettings, assignments: list[str], part: str) -> Task:
+    if part == "train":
+        raise ConfigError("--part train: names the streams that the readout was trained on; take another name")
     given = any(text.startswith("task.data=") for text in assignments)
     if settings.task.name in ("digits", "text"):
         if not given:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,13 @@ from neuro.liquid_description import read_network
 from neuro.liquid_settings import BUILDERS, EngineSettings, NetworkSettings
 
 SAVED = ".lsm"
+OPTIONS = {
+    "maass": ("neurons", "channels"),
+    "microcircuit": ("scale",),
+    "cortex": ("neurons", "columns", "midbrain", "working_memory", "channels"),
+    "working_memory": ("neurons",),
+}
+"""Which settings each builder has."""
 
 
 def describe_network(settings: NetworkSettings, seed: int, *, channels: int | None = None) -> lsm.Network:
@@ -25,9 +33,10 @@ def describe_network(settings: NetworkSettings, seed: int, *, channels: int | No
         channels: of the inputs of a builder that has some; the settings' own without it.
 
     Raises:
-        ConfigError: no such builder, or a description that cannot be used.
+        ConfigError: no such builder, a setting that it does not have, or a description that cannot be used.
         FileNotFoundError: no such file.
     """
+    check_options(settings)
     name = settings.name
     if is_saved(settings):
         raise ConfigError(f"--network {name}: is a saved simulation, and a description is needed here")
@@ -50,6 +59,19 @@ def describe_network(settings: NetworkSettings, seed: int, *, channels: int | No
     raise ConfigError(f"--network {name}: no such network; {hint}")
 
 
+def check_options(settings: NetworkSettings) -> None:
+    """Refuse settings that a network does not have.
+
+    Raises:
+        ConfigError: one of them is not the default.
+    """
+    known = OPTIONS.get(settings.name, ())
+    for option in dataclasses.fields(NetworkSettings):
+        if option.name not in ("name", *known) and getattr(settings, option.name) != option.default:
+            owners = ", ".join(name for name, options in OPTIONS.items() if option.name in options)
+            raise ConfigError(f"network.{option.name} is a setting of {owners}; --network {settings.name} has none")
+
+
 def is_saved(settings: NetworkSettings) -> bool:
     """True if the settings name a saved simulation."""
     return settings.name.endswith(SAVED)
@@ -63,13 +85,14 @@ def build_network(settings: NetworkSettings, engine: EngineSettings, *, seed: in
         FileFormatError: a saved simulation is damaged.
     """
     threads = engine.threads or None
+    check_options(settings)
     if is_saved(settings):
         return lsm.load(settings.name, device, threads=threads)
     net = describe_network(settings, seed)
     return net.build(device, precision=engine.precision, threads=threads, procedural=engine.procedural)
 
 
-def size_of(net: lsm.Network) -> dict[str, Any]:
+def size_of(net: lsm.Network, engine: EngineSettings) -> dict[str, Any]:
     """What a network is, before it is built: populations, mean numbers of synapses, bytes."""
     expected = [projection.rule.expected(projection.pair(net.seed)) for projection in net.projections]
     return {
@@ -77,7 +100,7 @@ def size_of(net: lsm.Network) -> dict[str, Any]:
         "populations": {population.name: population.n for population in net.populations},
         "projections": len(net.projections),
         "synapses_expected": round(sum(expected)),
-        "bytes_estimated": int(net.estimated_bytes()),
+        "bytes_estimated": net.estimated_bytes(precision=engine.precision, procedural=engine.procedural),
     }
 
 

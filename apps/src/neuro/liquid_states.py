@@ -32,6 +32,8 @@ def liquid_of(net: lsm.Network, settings: LiquidTrainSettings, task: Task) -> Li
         device=settings.device,
         threads=settings.engine.threads or None,
         group="alone",
+        precision=settings.engine.precision,
+        procedural=settings.engine.procedural,
     )
 
 

@@ -89,6 +89,7 @@ def test_a_process_that_the_system_ends_is_named_with_its_signal(tmp_path: Path,
     assert not any(map(is_alive, worker_pids(tmp_path)))
 
 
+@pytest.mark.slow
 def test_a_launcher_that_is_killed_takes_its_processes_along(runs: Runs) -> None:
     folder, process = runs["lost"]
     assert wait_for((folder / "running").exists, 90)

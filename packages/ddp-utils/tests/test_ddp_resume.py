@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 
+import pytest
 
+
+@pytest.mark.slow
 def test_killed_and_resumed_training_is_bit_equal_and_the_world_size_does_not_matter(
     run_script: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:

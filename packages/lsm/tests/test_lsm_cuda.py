@@ -73,7 +73,7 @@ def test_no_device_is_a_named_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("what", ["model", "synapse"])
 def test_what_has_no_kernel_is_a_named_error(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lsm.kernels.run.check_cuda", lambda processes: 1)
+    monkeypatch.setattr("lsm.kernels.run.check_cuda", lambda processes, number: 1)
     network = lsm.Network()
     cells = network.population("E", 3, lsm.Izhikevich() if what == "model" else lsm.LIF())
     network.connect(cells, cells, lsm.AllToAll(), weight=1.0, delay=1.0, synapse=lsm.ShortTerm(U=0.5, tau_rec=1.0))

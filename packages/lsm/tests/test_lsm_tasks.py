@@ -9,8 +9,8 @@ from lsm.group_ridge import nested_ridge
 from lsm.kernel_rank import separation, state_rank
 from lsm.lyapunov import divergence_rate, moved_spike
 from lsm.memory_capacity import memory_function
+from lsm.population_matrix import spectral_radius
 from lsm.ridge import RidgeReadout
-from lsm.spectral_radius import spectral_radius
 from lsm.spike_statistics import (
     avalanche_sizes,
     binned_counts,

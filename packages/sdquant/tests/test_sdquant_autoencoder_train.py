@@ -118,6 +118,7 @@ def stopped_in_two(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_two_processes_end_alike_and_as_one_within_rounding(stopped_in_two, monkeypatch):
     monkeypatch.syspath_prepend(SCRIPTS)
     train = importlib.import_module("train_autoencoder").train
@@ -130,6 +131,7 @@ def test_two_processes_end_alike_and_as_one_within_rounding(stopped_in_two, monk
     assert any(not torch.equal(first[name], single[name]) for name in first)  # other sums: it was two that trained
 
 
+@pytest.mark.slow
 def test_two_stopped_processes_go_on_bit_for_bit(stopped_in_two):
     for rank, (whole, resumed) in enumerate(
         zip(states(stopped_in_two, "whole"), states(stopped_in_two, "resumed"), strict=True)

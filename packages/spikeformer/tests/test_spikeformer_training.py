@@ -212,6 +212,7 @@ def two_processes(tmp_path_factory):
     return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2)]
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(two_processes, tmp_path):
     """Gradients, parameters after some steps, carried state and evaluation, in float64; three streams on two."""
     expected = runpy.run_path(str(SCRIPT))["results"](tmp_path)
@@ -241,6 +242,7 @@ def replace_logits(out):
     return replace(out, logits=out.logits * math.nan)
 
 
+@pytest.mark.slow
 def test_bf16_trains():
     config = LanguageModelConfig(**QUICK, steps=4, precision="bf16")
     figures = train_language_model(dense_twin(TINY), text(), held_out(), config)

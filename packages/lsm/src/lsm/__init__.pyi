@@ -38,6 +38,7 @@ from .network_graph import neuron_graph, plot_populations, population_graph
 from .one_to_one import OneToOne
 from .pairwise_bernoulli import PairwiseBernoulli
 from .poisson import Poisson
+from .population_matrix import mean_input_matrix, spectral_radius
 from .potjans_diesmann import microcircuit
 from .raster_plots import plot_raster, plot_rate_histogram, plot_rates, plot_rates_over_time
 from .recording import Recording
@@ -124,6 +125,7 @@ __all__ = [
     "load",
     "maass",
     "mean_correlation",
+    "mean_input_matrix",
     "mean_interval",
     "memory_function",
     "microcircuit",
@@ -156,6 +158,7 @@ __all__ = [
     "scrambled",
     "separation",
     "series_as_spikes",
+    "spectral_radius",
     "state_rank",
     "template_streams",
     "wilson_interval",

@@ -77,7 +77,10 @@ def build_stores(
             if plan.kind == store.PROCEDURAL:
                 post = plan.projections[0].post.index
                 synapse_SP[s, p] = layout.local_PG[p, post] - layout.first_PG[p, post]
-            synapses[plan.kind] += int(counts.sum(dtype=np.int64))
+            here = int(counts.sum(dtype=np.int64))
+            if here > np.iinfo(np.int32).max:
+                raise ValueError("build: more than 2^31 synapses of a population in a partition; take more partitions")
+            synapses[plan.kind] += here
     for p in set(range(n_partitions)) - set(own):
         pointer_SP[:, p] = total  # zeros, as of a partition without synapses
     pointers = np.zeros(total + (most if len(own) < n_partitions else 0), np.int32)
@@ -98,8 +101,6 @@ def build_stores(
             if plan.kind == store.PROCEDURAL:
                 continue
             counts = counted[p][s]
-            if counts.sum(dtype=np.int64) > np.iinfo(pointers.dtype).max:
-                raise ValueError("build: more than 2^31 synapses of a population in a partition; take more partitions")
             segments = pointers[pointer_SP[s, p] : pointer_SP[s, p] + len(counts) + 1]
             # segment i is filled through pointer i + 1, which begins at its start and ends at its end
             np.cumsum(counts[:-1], out=segments[2:])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral, Real
 
 
-def require_finite(name: str, value: float) -> None:
+def require_finite(name: str, value: object) -> None:
     """Raise a ValueError that names the argument where it is no finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise ValueError(f"{name}: a finite number is needed, got {value!r}")
 
 
@@ -23,6 +24,12 @@ def require_above(name: str, value: float, bound: float, *, unit: str = "") -> N
     require_finite(name, value)
     if value <= bound:
         raise ValueError(f"{name}: more than {bound:g} {unit} is needed, got {value!r}".replace("  ", " "))
+
+
+def require_whole(name: str, value: object, least: int) -> None:
+    """Raise a ValueError that names the argument where it is no whole number or below the least."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name}: a whole number >= {least} is needed, got {value!r}")
 
 
 def require_fraction(name: str, value: float) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from lsm.checks import require_above, require_finite
 from lsm.distributions import Distribution, Normal, Uniform
 from lsm.kernels import models
-from lsm.lif import LIF
+from lsm.lif import LIF, refractory_steps
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class ConductanceLIF:
         """Constants that the kernel reads, see `lsm.kernels.conductance_lif`."""
         leak = self.capacitance / self.tau_m
         listed = [self.capacitance / step, leak / 2, current + leak * voltage]
-        listed += [self.threshold - self.rest, self.reset - self.rest, round(self.refractory / step)]
+        listed += [self.threshold - self.rest, self.reset - self.rest, refractory_steps(self.refractory, step)]
         taus = (self.tau_syn, self.tau_syn_in)
         reversals = (self.reversal_ex - self.rest, self.reversal_in - self.rest)
         for tau, reversal, quantum, sign in zip(taus, reversals, quantum_R, (1, -1), strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -99,5 +100,5 @@ def check_autapses(rule: str, pair: Pair, autapses: bool) -> None:
 
 def check_count(rule: str, name: str, value: int) -> None:
     """Raise ValueError unless a number of synapses is whole and not negative."""
-    if value != int(value) or value < 0:
-        raise ValueError(f"{rule}: {name} must be a whole number >= 0, got {value}")
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+        raise ValueError(f"{rule}: {name} must be a whole number >= 0, got {value!r}")

@@ -59,7 +59,7 @@ def plot_weights_and_delays(weights: Mapping[str, ArrayLike], delays: Mapping[st
         delays: by projection, in ms.
 
     Raises:
-        ValueError: no projection.
+        ValueError: no projection, or no synapse in any.
     """
     if not weights or not delays:
         raise ValueError("plot_weights_and_delays: expected at least one projection")
@@ -67,6 +67,8 @@ def plot_weights_and_delays(weights: Mapping[str, ArrayLike], delays: Mapping[st
     for axis, parts, label in ((left, weights, "weight (mV or pA)"), (right, delays, "delay (ms)")):
         arrays = {name: np.ravel(np.asarray(values, dtype=np.float64)) for name, values in parts.items()}
         arrays = {name: values[:: -(-len(values) // _POINTS)] for name, values in arrays.items() if len(values)}
+        if not arrays:
+            raise ValueError("plot_weights_and_delays: the projections hold no synapse")
         low = min(float(values.min()) for values in arrays.values())
         high = max(float(values.max()) for values in arrays.values())
         steps = np.unique(np.concatenate([np.unique(values) for values in arrays.values()]))

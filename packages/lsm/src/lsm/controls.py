@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from ddp_utils.seed import keyed_numpy_generator
 
+from lsm.checks import require_above
 from lsm.connections import connections
 from lsm.distance_bernoulli import DistanceBernoulli
 from lsm.distributions import Constant, Distribution, Listed, Normal, Uniform
@@ -20,6 +21,7 @@ from lsm.fixed_indegree import FixedIndegree
 from lsm.network import Network
 from lsm.one_to_one import OneToOne
 from lsm.spatial_indegree import SpatialIndegree
+from lsm.synapse import check_synapse
 
 STRUCTURED = (DistanceBernoulli, Explicit, OneToOne)
 
@@ -94,7 +96,11 @@ def scrambled(network: Network, *, seed: int = 0, inputs: bool = True, gain: flo
 
     Returns:
         A new network, not built.
+
+    Raises:
+        ValueError: the gain is not positive, or takes weights that learn beyond their bounds.
     """
+    require_above("scrambled: gain", gain, 0.0)
     other = Network(seed=network.seed, step=network.step)
     other.populations, other.drives = list(network.populations), list(network.drives)
     for projection in network.projections:
@@ -115,6 +121,7 @@ def scrambled(network: Network, *, seed: int = 0, inputs: bool = True, gain: flo
                 )
         if gain != 1 and projection.pre.model is not None:
             changed = dataclasses.replace(changed, weight=_stronger(changed.weight, gain))
+        check_synapse(changed.synapse, changed.weight, changed.delay)
         other.projections.append(changed)
     return other
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lsm.kernels import values
 
 NORMAL_REACH = 8.6  # standard deviations that 53-bit uniforms reach
+LEAST_SHARE = 1e-5  # of the draws that bounds must leave
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Normal:
         high: largest value allowed.
 
     Raises:
-        ValueError: sd is negative, a number is not finite, or [low, high] lies more than 4 sd from the mean.
+        ValueError: sd is negative, a number is not finite, or fewer than one draw in 100,000 lies in [low, high].
     """
 
     mean: float
@@ -51,8 +52,18 @@ class Normal:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.mean) and math.isfinite(self.sd) and self.sd >= 0):
             raise ValueError(f"Normal: mean must be finite and sd >= 0, got mean={self.mean}, sd={self.sd}")
-        if not (self.low <= self.mean + 4 * self.sd and self.high >= self.mean - 4 * self.sd and self.low <= self.high):
-            raise ValueError(f"Normal: [low, high] = [{self.low}, {self.high}] must be near mean={self.mean}")
+        if not self._share() >= LEAST_SHARE:  # draws would be repeated without end
+            raise ValueError(
+                f"Normal: [low, high] = [{self.low}, {self.high}] must be near mean={self.mean}; at least one in "
+                f"100,000 draws with sd={self.sd} must lie there"
+            )
+
+    def _share(self) -> float:
+        """Probability of [low, high]; NaN where an end is."""
+        if self.sd == 0:
+            return float(self.low <= self.mean <= self.high)
+        low, high = ((end - self.mean) / (self.sd * math.sqrt(2)) for end in (self.low, self.high))
+        return (math.erfc(low) - math.erfc(high)) / 2
 
     @property
     def bounds(self) -> tuple[float, float]:

@@ -7,14 +7,18 @@ import numpy as np
 from lsm.dc import DC
 from lsm.distributions import Constant, draw
 from lsm.dopamine import DopamineSTDP
+from lsm.explicit import Explicit
 from lsm.kernels.arrays import DriveArrays, NeuronArrays
 from lsm.kernels.models import INPUT
 from lsm.layout import Layout
 from lsm.network import Network
 from lsm.poisson import GUIDE_BITS, Poisson, count_guide, count_limits
+from lsm.projection import Projection
 from lsm.quantum import quantum
 from lsm.stdp import STDP
 from lsm.streams import key, word
+
+MOST_ROUNDING = 0.05  # of a constant weight
 
 
 def receptor_of(receptors: tuple[str, ...], weight: float) -> int:
@@ -40,8 +44,7 @@ def quanta(network: Network) -> list[list[float]]:
                         constants.append(projection.weight.value)
                     else:
                         reach = max(reach, largest)
-                    indegree = projection.rule.expected(projection.pair(network.seed)) / population.n
-                    total += (4 * indegree + 100) * largest
+                    total += _most_arriving(projection, network.seed) * largest
             for target, source in network.drives:
                 if target is not population or not isinstance(source, Poisson):
                     continue
@@ -50,8 +53,27 @@ def quanta(network: Network) -> list[list[float]]:
                     mean = source.rate * network.step / 1000
                     total += (mean + 9 * mean**0.5 + 20) * abs(source.weight)
             rows.append(quantum(constants, reach, total, fine=fine))
+            _check_rounding(population.name, constants, rows[-1])
         units.append(rows)
     return units
+
+
+def _most_arriving(projection: Projection, seed: int) -> float:
+    """Synapses of one target that may be reached in one step, with room for what chance adds."""
+    pair = projection.pair(seed)
+    if isinstance(projection.rule, Explicit):
+        return projection.rule.most_indegree(pair)
+    return 4 * projection.rule.expected(pair) / pair.n_post + 100
+
+
+def _check_rounding(population: str, constants: list[float], unit: float) -> None:
+    """Raise ValueError where a weight is so small beside the others that it would be lost."""
+    for weight in constants:
+        if abs(round(weight / unit) * unit - weight) > MOST_ROUNDING * abs(weight):
+            raise ValueError(
+                f"build: a weight of {weight:g} to {population!r} is too small beside its others, whose common unit is "
+                f"{unit:.3g}; it cannot be kept to {MOST_ROUNDING:.0%}"
+            )
 
 
 def neuron_arrays(network: Network, layout: Layout, quantum_GR: list[list[float]], dtype: np.dtype) -> NeuronArrays:

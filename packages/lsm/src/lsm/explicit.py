@@ -51,6 +51,10 @@ class Explicit:
         """Mean number of synapses of the pair."""
         return float(len(self))
 
+    def most_indegree(self, pair: Pair) -> int:
+        """Synapses of the target that has most of them."""
+        return int(np.bincount(self.targets, minlength=pair.n_post).max())
+
     def draws(self, pair: Pair, targets: Targets) -> Iterator[Synapses]:  # noqa: ARG002
         """Give all synapses of some targets."""
         index = np.flatnonzero((self.targets >= targets.first) & (self.targets < targets.last))

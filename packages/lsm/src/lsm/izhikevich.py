@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from lsm.checks import require_finite
 from lsm.distributions import Constant, Distribution, Normal, Uniform
 from lsm.kernels import models
+from lsm.lif import check_initial
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,7 @@ class Izhikevich:
         a spike where V >= threshold, then V <- c, u <- u + d
 
     by forward Euler with the step of the network; a spike that arrives adds its weight (mV) to V. I is the
-    voltage of `DC` and has the model's own unit (mV / ms); currents in pA mean nothing to it.
+    voltage of `DC` and has the model's own unit (mV / ms); a current in pA is refused when the network is built.
 
     Args:
         a: rate of recovery, 1 / ms.
@@ -46,6 +47,7 @@ class Izhikevich:
             require_finite(name, getattr(self, name))
         if self.c >= self.threshold:
             raise ValueError(f"c: must be below the threshold of {self.threshold:g} mV, got {self.c!r}")
+        check_initial("Izhikevich", self.initial)
 
     @property
     def code(self) -> int:
@@ -71,7 +73,8 @@ class Izhikevich:
 
     def parameters(self, step: float, quantum_R: list[float], current: float, voltage: float) -> list[float]:
         """Constants that the kernel reads, see `lsm.kernels.izhikevich`."""
-        del current  # pA, which this model does not know
+        if current:
+            raise ValueError(f"Izhikevich: its constant input is DC(voltage=...), got a current of {current:g} pA")
         # the recovery is kept from b c on, so that it starts at 0 like all variables but the membrane
         base = 140.0 - self.b * self.c + voltage
         return [step, 0.04, 5.0, base, step * self.a, self.b, self.c, self.d, self.threshold, *quantum_R]

@@ -21,12 +21,17 @@ def state_rank(states_IF: np.ndarray, *, tolerance: float = 1e-2) -> int:
     Returns:
         0 to min(I, F).
 
+    Raises:
+        ValueError: states are not finite or not (I, F), or the tolerance is out of its range.
+
     References:
         Legenstein, Maass (2007), Edge of chaos and prediction of computational performance for neural circuit models,
         Neural Networks 20(3), section 3.
     """
     if not 0 < tolerance < 1:
         raise ValueError(f"state_rank: tolerance must lie in (0, 1), got {tolerance}")
+    if np.ndim(states_IF) != 2 or not np.isfinite(states_IF).all():
+        raise ValueError(f"state_rank: needs finite states (I, F), got shape {np.shape(states_IF)}")
     values = np.linalg.svd(np.asarray(states_IF, np.float64), compute_uv=False)
     return int((values > tolerance * values[0]).sum()) if len(values) and values[0] > 0 else 0
 
@@ -45,6 +50,8 @@ def separation(states_IF: np.ndarray, labels_I: np.ndarray) -> float:
         Neurocomputing 73, section 3.
     """
     states_IF, labels_I = np.asarray(states_IF, np.float64), np.asarray(labels_I)
+    if states_IF.ndim != 2 or labels_I.shape != (len(states_IF),):
+        raise ValueError(f"separation: needs a label for each state, got {states_IF.shape} and {labels_I.shape}")
     names = np.unique(labels_I)
     if len(names) < 2:
         raise ValueError(f"separation: needs at least two classes, got {len(names)}")

@@ -6,8 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from lsm.checks import require_finite
 from lsm.distributions import Constant, Distribution, Normal, Uniform
 from lsm.kernels import models
+
+MOST_REFRACTORY = 32767  # steps: clocks have 16 bits
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class LIF:
             raise ValueError(f"LIF: refractory must be >= 0 ms, got {self.refractory}")
         if not (math.isfinite(self.reset) and math.isfinite(self.rest) and self.reset < self.threshold < math.inf):
             raise ValueError(f"LIF: threshold must be above reset, got {self.threshold} and {self.reset} mV")
+        check_initial("LIF", self.initial)
 
     @property
     def code(self) -> int:
@@ -97,13 +101,35 @@ class LIF:
         gain = -math.expm1(-step / self.tau_m)
         drift = gain * (self.tau_m / self.capacitance * current + voltage)
         common = [math.exp(-step / self.tau_m), drift, self.threshold - self.rest, self.reset - self.rest]
-        common.append(round(self.refractory / step))
+        common.append(refractory_steps(self.refractory, step))
         if self.synapse == "delta":
             return [*common, *quantum_R]
         taus = [self.tau_syn, self.tau_syn if self.tau_syn_in is None else self.tau_syn_in]
         for quantum, tau in zip(quantum_R, taus, strict=False):
             common += [quantum, math.exp(-step / tau), _membrane_of_current(step, self.tau_m, tau, self.capacitance)]
         return common
+
+
+def check_initial(model: str, initial: object) -> None:
+    """Raise where the membrane at the start is neither a finite number nor a distribution."""
+    if initial is not None and not isinstance(initial, Normal | Uniform):
+        require_finite(f"{model}: initial", initial)
+
+
+def refractory_steps(refractory: float, step: float) -> int:
+    """Steps of a refractory period.
+
+    Args:
+        refractory: ms.
+        step: ms.
+
+    Raises:
+        ValueError: more than 32,767 steps.
+    """
+    steps = round(refractory / step)
+    if steps > MOST_REFRACTORY:
+        raise ValueError(f"refractory: at most {MOST_REFRACTORY} steps of {step} ms, got {refractory} ms")
+    return steps
 
 
 def _membrane_of_current(step: float, tau_m: float, tau_syn: float, capacitance: float) -> float:

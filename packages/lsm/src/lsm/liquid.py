@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
+from lsm.checks import require_whole
 from lsm.delta_rule import DeltaRuleReadout
 from lsm.exponential_filter import filtered_spikes
 from lsm.logistic import LogisticReadout
@@ -44,11 +45,12 @@ READOUTS: dict[str, type[Any]] = {"ridge": RidgeReadout, "logistic": LogisticRea
 class LiquidStateMachine:
     """A network and a readout that learns; the network does not.
 
-    Each sample starts from the network's first state. The liquid's state at an instant is each neuron's spikes,
+    Each sample starts from the network's first state and at time 0, so Poisson drives draw the same spikes for every
+    sample; what synapses that learn have learnt stays. The liquid's state at an instant is each neuron's spikes,
     low-pass filtered with tau; a sample is read at several instants.
 
     Args:
-        network: what computes; it is built on first use.
+        network: what computes; it is built at once.
         readout: "ridge", "logistic", "delta", or an object with fit, predict and score.
         tau: of the filter, ms, > 0.
         instants: how many instants of a sample are read, equally spaced, the last at its end.
@@ -57,6 +59,11 @@ class LiquidStateMachine:
         device: as in `Network.build`.
         threads: as in `Network.build`.
         group: as in `Network.build`; "alone" where every process runs samples of its own.
+        precision: as in `Network.build`.
+        procedural: as in `Network.build`.
+
+    Raises:
+        ValueError: an argument is out of its range, a population is unknown or named twice, or there are no inputs.
 
     References:
         Maass, Natschlaeger, Markram (2002), Real-time computing without stable states, Neural Computation 14(11).
@@ -74,6 +81,8 @@ class LiquidStateMachine:
         device: str = "auto",
         threads: int | None = None,
         group: ProcessGroup | Literal["alone"] | None = None,
+        precision: Literal["float32", "float64"] = "float32",
+        procedural: bool = False,
     ) -> None:
         if isinstance(readout, str):
             if readout not in READOUTS:
@@ -81,8 +90,9 @@ class LiquidStateMachine:
             learner: Readout = READOUTS[readout]()
         else:
             learner = readout
-        if instants < 1 or not tau > 0:
-            raise ValueError(f"LiquidStateMachine: instants >= 1 and tau > 0, got {instants} and {tau} ms")
+        require_whole("LiquidStateMachine: instants", instants, 1)
+        if not tau > 0:
+            raise ValueError(f"LiquidStateMachine: tau > 0, got {tau} ms")
         channels = [population.name for population in network.populations if population.model is None]
         if inputs is None and not channels:
             raise ValueError("LiquidStateMachine: the network has no inputs")
@@ -90,7 +100,12 @@ class LiquidStateMachine:
         self.inputs = network.find(inputs or channels[0]).name
         names = [p.name for p in network.populations if p.model is not None] if of is None else list(of)
         self.read = [network.find(name) for name in names]
-        self.simulation = network.build(device, threads=threads, group=group)
+        if len({population.name for population in self.read}) < len(names):
+            raise ValueError(f"LiquidStateMachine: a population can be read once, got {', '.join(map(str, names))}")
+        self._each: bool | None = None
+        self.simulation = network.build(
+            device, precision=precision, threads=threads, group=group, procedural=procedural
+        )
 
     @property
     def n_read(self) -> int:
@@ -153,28 +168,41 @@ class LiquidStateMachine:
             targets: one a sample, (B,): the states of its instants are joined; or one an instant, (B, A): each instant
                 is a row.
             durations: ms; until the last spike of each sample by default.
+
+        Raises:
+            ValueError: targets are not as many as samples or instants.
         """
         return self.fit_states(self.states(samples, _durations(samples, durations)), targets)
 
     def fit_states(self, states_BAN: np.ndarray, targets: np.ndarray) -> LiquidStateMachine:
         """Learn the readout from states that were taken before."""
-        targets = np.asarray(targets)
+        targets = _fitting(targets, states_BAN)
         self.readout.fit(as_rows(states_BAN, targets.ndim == 2), targets.ravel())
         self._each = targets.ndim == 2
         return self
 
     def predict(self, samples: Sequence[Sample], *, durations: float | Sequence[float] | None = None) -> np.ndarray:
         """Answers, (B,) or (B, A) as the targets were."""
+        each = self._learnt()
         states_BAN = self.states(samples, _durations(samples, durations))
-        answers = self.readout.predict(as_rows(states_BAN, self._each))
-        return answers.reshape(len(samples), -1) if self._each else answers
+        answers = self.readout.predict(as_rows(states_BAN, each))
+        return answers.reshape(len(samples), -1) if each else answers
 
     def score(
         self, samples: Sequence[Sample], targets: np.ndarray, *, durations: float | Sequence[float] | None = None
     ) -> float:
-        """Share of right labels, or R^2 of values."""
+        """Share of right labels, or R^2 of values; targets as in `fit`."""
+        each = self._learnt()
+        if (np.ndim(targets) == 2) != each:
+            raise ValueError(f"LiquidStateMachine: learnt one target {'an instant' if each else 'a sample'}")
         states_BAN = self.states(samples, _durations(samples, durations))
-        return self.readout.score(as_rows(states_BAN, np.ndim(targets) == 2), np.asarray(targets).ravel())
+        return self.readout.score(as_rows(states_BAN, each), _fitting(targets, states_BAN).ravel())
+
+    def _learnt(self) -> bool:
+        """Whether targets were one an instant."""
+        if self._each is None:
+            raise ValueError("LiquidStateMachine: not fitted yet")
+        return self._each
 
 
 def as_rows(states_BAN: np.ndarray, each_instant: bool) -> np.ndarray:
@@ -182,6 +210,14 @@ def as_rows(states_BAN: np.ndarray, each_instant: bool) -> np.ndarray:
     n_samples, n_instants, n_neurons = states_BAN.shape
     shape = (n_samples * n_instants, n_neurons) if each_instant else (n_samples, n_instants * n_neurons)
     return np.ascontiguousarray(states_BAN).reshape(shape)
+
+
+def _fitting(targets: np.ndarray, states_BAN: np.ndarray) -> np.ndarray:
+    targets, (n_samples, n_instants, _) = np.asarray(targets), np.shape(states_BAN)
+    if targets.shape not in ((n_samples,), (n_samples, n_instants)):
+        allowed = f"({n_samples},) or ({n_samples}, {n_instants})"
+        raise ValueError(f"LiquidStateMachine: targets must be {allowed}, got shape {targets.shape}")
+    return targets
 
 
 def _durations(samples: Sequence[Sample], durations: float | Sequence[float] | None) -> float | Sequence[float]:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from lsm.layout import MOST_SMALL, Layout
 from lsm.network import Network
+from lsm.short_term_states import short_term_states
 from lsm.store import CONSTANT, PLASTIC, PROCEDURAL, StorePlan
 
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 _CGROUP_USES = ("/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory/memory.usage_in_bytes")
+_SHORT_TERM = 24  # bytes of u, x and the last spike of a source
 _SPARE = 0.95  # of what is free may be taken
 
 
@@ -78,11 +80,19 @@ def network_bytes(network: Network, layout: Layout, plans: list[StorePlan], *, s
             total += 8 * n_partitions * (plan.projections[0].pre.n * plan.n_delays + 1)
     for population in network.populations:
         total += population.n * (real * len(population.model.variables) + 2 if population.model else 0)
-    return int(total + 4 * steps * n_partitions * layout.most_local)
+    states = short_term_states(network.projections)
+    total += sum(_SHORT_TERM * network.populations[source].n for source, _ in states)
+    return int(total + 4 * (1 + len(states)) * steps * n_partitions * layout.most_local)
 
 
-def check_memory(needed: int) -> None:
-    """Raise NetworkTooLarge where so many bytes are not free."""
-    available = available_memory()
+def check_memory(needed: int, processes: int = 1) -> None:
+    """Raise NetworkTooLarge where so many bytes are not free.
+
+    Args:
+        needed: bytes of the whole network.
+        processes: that share it; torchrun tells how many of them are on this machine, all of them are without it.
+    """
+    here = min(processes, int(os.environ.get("LOCAL_WORLD_SIZE", processes)))
+    needed, available = -(-needed * here // processes), available_memory()
     if needed > _SPARE * available:
         raise NetworkTooLarge(needed, available)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lsm.checks import require_whole
 from lsm.connection_rule import Rule
 from lsm.dc import DC
 from lsm.distributions import Distribution, Listed, Normal, Uniform, as_distribution
@@ -68,7 +69,10 @@ class Network:
 
         Raises:
             ValueError: the name is taken, n is below 1, positions do not fit, or the network is built.
+            TypeError: the model is none, such as a class instead of an object of it.
         """
+        if isinstance(model, type) or not hasattr(model, "receptors"):
+            raise TypeError(f"population: model must be a neuron such as lsm.LIF(), got {model!r}")
         return self._add(name, n, model, positions)
 
     def inputs(self, name: str, n: int, *, positions: ArrayLike | None = None) -> Population:
@@ -91,8 +95,11 @@ class Network:
         self._check_open()
         if any(population.name == name for population in self.populations):
             raise ValueError(f"Network: there is a population {name!r} already")
-        if n < 1 or self.n_neurons + n >= MOST_NEURONS:
-            raise ValueError(f"Network: {name!r} must have 1 to {MOST_NEURONS - self.n_neurons} neurons, got {n}")
+        require_whole(f"Network: neurons of {name!r}", n, 1)
+        if self.n_neurons + n >= MOST_NEURONS:
+            raise ValueError(
+                f"Network: {name!r} must have at most {MOST_NEURONS - 1 - self.n_neurons} neurons, got {n}"
+            )
         places = None
         if positions is not None:
             places = np.asarray(positions, np.float64)
@@ -126,14 +133,18 @@ class Network:
 
         Raises:
             ValueError: a population is unknown, a delay is below the step, a weight is not finite, or the rule cannot
-                connect the pair.
+                connect the pair; nothing is connected then.
+            TypeError: the rule, a weight or a delay is of another type.
         """
         self._check_open()
+        if isinstance(rule, type) or not hasattr(rule, "draws"):
+            raise TypeError(f"connect: rule must be one such as lsm.FixedIndegree(100), got {rule!r}")
         weights, delays = as_distribution(weight, "connect: weight"), as_distribution(delay, "connect: delay")
         delays = self.on_grid(delays)
         check_synapse(synapse, weights, delays)
         if isinstance(synapse, DopamineSTDP) and synapse.dopamine:
             self.find(synapse.dopamine)
+        added: list[Projection] = []
         for source in self._all(pre):
             for target in self._all(post):
                 if target.model is None:
@@ -145,9 +156,10 @@ class Network:
                     ):
                         n = len(values.table)
                         raise ValueError(f"connect: an array of {n} weights or delays needs Explicit with {n} synapses")
-                added = Projection(len(self.projections), source, target, rule, weights, delays, row, synapse)
-                rule.check(added.pair(self.seed))
-                self.projections.append(added)
+                index = len(self.projections) + len(added)
+                added.append(Projection(index, source, target, rule, weights, delays, row, synapse))
+                rule.check(added[-1].pair(self.seed))
+        self.projections += added
 
     def drive(self, populations: Populations, source: Poisson | DC) -> None:
         """Give every neuron of some populations external input, in addition to what they have.
@@ -158,14 +170,18 @@ class Network:
 
         Raises:
             ValueError: a population is unknown or holds inputs, or a rate is too high for the step.
+            TypeError: the source is neither Poisson nor DC.
         """
         self._check_open()
+        if not isinstance(source, Poisson | DC):
+            raise TypeError(f"drive: source must be lsm.Poisson(...) or lsm.DC(...), got {source!r}")
         if isinstance(source, Poisson) and source.rate * self.step / 1000 > MOST_PER_STEP:
             raise ValueError(f"drive: rate must give at most {MOST_PER_STEP:.0f} spikes a step, got {source.rate} Hz")
-        for target in self._all(populations):
+        targets = self._all(populations)
+        for target in targets:
             if target.model is None:
                 raise ValueError(f"drive: {target.name!r} holds inputs, which receive nothing")
-            self.drives.append((target, source))
+        self.drives += [(target, source) for target in targets]
 
     def build(
         self,
@@ -180,8 +196,8 @@ class Network:
         """Draw all synapses; the description cannot change afterwards.
 
         Args:
-            device: "auto" and "cpu" (compiled), "cuda" (Triton, static stored synapses and LIF neurons only; not timed
-                yet), or "reference" (plain numpy, slow).
+            device: "auto" and "cpu" (compiled), "cuda" or "cuda:i" (Triton, static stored synapses and LIF neurons
+                only; not timed yet), or "reference" (plain numpy, slow).
             precision: of the neurons' states.
             threads: of the simulation; as many as numba uses by default (NUMBA_NUM_THREADS). Results do not depend on
                 it.
@@ -212,8 +228,12 @@ class Network:
             procedural=procedural,
         )
 
-    def estimated_bytes(self) -> int:
+    def estimated_bytes(self, *, precision: Literal["float32", "float64"] = "float32", procedural: bool = False) -> int:
         """Memory that a simulation will take at most, from the mean numbers of synapses; nothing is drawn.
+
+        Args:
+            precision: as in `build`.
+            procedural: as in `build`.
 
         Returns:
             Bytes.
@@ -221,19 +241,14 @@ class Network:
         from lsm.kernels.numba_jit import default_threads
         from lsm.plan import plan_simulation
 
-        return plan_simulation(self, default_threads()).n_bytes(self, real=4)
+        plan = plan_simulation(self, default_threads(), procedural=procedural)
+        return plan.n_bytes(self, real=8 if precision == "float64" else 4)
 
     def find(self, name: Population | str) -> Population:
-        """Look a population up.
-
-        Args:
-            name: its name, or itself.
-
-        Returns:
-            The population.
+        """Look a population up by its name, or see that it is one of this network.
 
         Raises:
-            ValueError: there is none of that name.
+            ValueError: it is not.
         """
         for population in self.populations:
             if population is name or population.name == name:
@@ -261,7 +276,11 @@ class Network:
         """
         half = self.step / 2
         if isinstance(delays, Normal) and delays.low < half:
+            if delays.high < half:
+                raise ValueError(f"connect: delays up to {delays.high} ms are below the step of {self.step} ms")
             delays = Normal(delays.mean, delays.sd, half, delays.high)
+        if isinstance(delays, Listed) and not len(delays.table):
+            return delays
         if round(delays.bounds[0] / self.step) < 1 and not isinstance(delays, Normal):
             raise ValueError(f"connect: delay {delays.bounds[0]} ms is below the step of {self.step} ms")
         return delays

@@ -54,16 +54,11 @@ def plan_simulation(
         The plan.
 
     Raises:
-        ValueError: the network has no population, or partitions is no power of two up to 64 or less than
-            the processes.
+        ValueError: the network has no population.
     """
     if not network.populations:
         raise ValueError("build: the network has no population")
-    if partitions is not None and partitions not in (1, 2, 4, 8, 16, 32, 64):
-        raise ValueError(f"build: partitions must be a power of two up to 64, got {partitions}")
     sizes = [population.n for population in network.populations]
-    if processes > (partitions or TILES):
-        raise ValueError(f"build: {processes} processes cannot share {partitions or TILES} partitions")
     layout = Layout(tuple(sizes), partitions or count_partitions(sizes, min(TILES, threads * processes)))
     quantum_GR = engine.quanta(network)
     delays = [delay_steps(projection.delay, network.step) for projection in network.projections]

@@ -121,12 +121,20 @@ Group = dist.ProcessGroup | Literal["alone"] | None
 
 
 def group_of(group: Group) -> dist.ProcessGroup | None:
-    """The processes that share a simulation: those given, or all; None for one alone."""
+    """The processes that share a simulation: those given, or all; None for one alone.
+
+    Raises:
+        ValueError: they have no backend for what is in the memory of the host.
+    """
     if group == "alone":
         return None
     if group is None and dist.is_available() and dist.is_initialized():
         group = dist.group.WORLD
-    return None if group is None or dist.get_world_size(group) == 1 else group
+    if group is None or dist.get_world_size(group) == 1:
+        return None
+    if dist.get_backend(group) == "nccl":
+        raise ValueError("build: processes exchange spikes through gloo, got one of nccl; use group='alone' or gloo")
+    return group
 
 
 def _packed(

@@ -37,8 +37,13 @@ class Recording:
 
         Returns:
             Spikes a neuron and second.
+
+        Raises:
+            ValueError: there is no such population, or the run took no time.
         """
         self._check(population)
+        if not self.duration:
+            raise ValueError("Recording: a run of 0 ms has no rates")
         return self.counts[population] / (self.sizes[population] * self.duration / 1000)
 
     def spikes(self, population: str) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -49,6 +54,9 @@ class Recording:
 
         Returns:
             Times, ms, and ids in the population.
+
+        Raises:
+            ValueError: there is no such population, or its spikes were counted only.
         """
         self._check(population)
         first = 0
@@ -57,6 +65,8 @@ class Recording:
                 break
             first += size
         inside = (self.ids >= first) & (self.ids < first + self.sizes[population])
+        if self.counts[population] and not inside.any():
+            raise ValueError(f"Recording: the spikes of {population!r} were counted, not recorded; see run(record=...)")
         return self.times[inside], self.ids[inside] - first
 
     def _check(self, population: str) -> None:

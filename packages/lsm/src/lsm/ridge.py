@@ -6,6 +6,7 @@ Legend: B rows (instants or samples), F features (neurons), K targets.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -133,9 +134,17 @@ class RidgeReadout:
         return self
 
     def finish(self) -> RidgeReadout:
-        """Add the sums of all processes and solve."""
-        if self._sums is None:
+        """Add the sums of all processes and solve.
+
+        Raises:
+            ValueError: no rows were given, or the processes have other features or classes than each other.
+        """
+        if self._sums is None or self.targets is None:
             raise ValueError("RidgeReadout.finish: no rows were given")
+        classes = None if self.targets.classes is None else self.targets.classes.tolist()
+        learnt = _of_all((self._sums.n_features, self._sums.n_targets, classes))
+        if any(other != learnt[0] for other in learnt):
+            raise ValueError(f"RidgeReadout.finish: processes learn other features, targets or classes: {learnt}")
         self.weights_FK, self.intercept_K = self._sums.all_reduce().solve(self.penalty)
         self._sums = None
         return self
@@ -143,11 +152,21 @@ class RidgeReadout:
     def fit(self, states_BF: np.ndarray, targets: np.ndarray) -> RidgeReadout:
         """Learn from all rows at once: by the smaller of the two equal systems, features or rows.
 
+        Where `torch.distributed` is initialised, from the rows of all processes, each of which calls it with its own.
+
         Args:
-            states_BF: features, (B, F).
+            states_BF: features, finite, (B, F).
             targets: as in `partial_fit`.
+
+        Raises:
+            ValueError: features that are not finite or not (B, F), or not as many targets.
         """
+        if np.ndim(states_BF) != 2 or len(states_BF) != len(targets) or not np.isfinite(states_BF).all():
+            shapes = f"{np.shape(states_BF)} and {np.shape(targets)}"
+            raise ValueError(f"RidgeReadout.fit: states must be finite, (B, F), targets as many; got shapes {shapes}")
         self.targets, self._sums = Targets.of(targets), None
+        if self.targets.classes is not None:  # those of all processes
+            self.targets = Targets.of(targets, np.concatenate(_of_all(self.targets.classes)))
         if dist.is_initialized() or len(states_BF) >= np.shape(states_BF)[1]:
             return self.partial_fit(states_BF, targets).finish()
         x_BF, y_BK = np.asarray(states_BF, np.float64), self.targets.columns(targets)
@@ -176,6 +195,15 @@ class RidgeReadout:
         answers = self.predict(states_BF)
         assert self.targets is not None
         return self.targets.score(answers, targets)
+
+
+def _of_all(value: Any) -> list[Any]:
+    """What each process has; of one alone, its own."""
+    if not dist.is_initialized():
+        return [value]
+    gathered: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(gathered, value)
+    return gathered
 
 
 def _scaled(penalty: float, trace: float, n_features: int) -> float:

@@ -44,11 +44,6 @@ class ShortTerm:
         require_at_least("tau_rec", self.tau_rec, 0.0, unit="ms")
         require_at_least("tau_fac", self.tau_fac, 0.0, unit="ms")
 
-    @property
-    def greatest_factor(self) -> float:
-        """No spike delivers more than this times its weight."""
-        return 1.0
-
 
 def short_term_spike(
     u: np.ndarray, x: np.ndarray, *, U: float, recovery: np.ndarray, facilitation: np.ndarray

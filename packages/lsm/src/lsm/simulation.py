@@ -37,7 +37,7 @@ class Simulation:
 
     Args:
         network: the description.
-        device: "auto", "cpu" or "reference".
+        device: as in `Network.build`.
         precision: "float32" or "float64".
         threads: of the simulation, or None.
         partitions: parts that threads share out, or None.
@@ -56,18 +56,13 @@ class Simulation:
         group: Group = None,
         procedural: bool = False,
     ) -> None:
-        if device not in ("auto", "cpu", "reference", "cuda"):
-            raise ValueError(f"build: device must be 'auto', 'cpu', 'cuda' or 'reference', got {device!r}")
         if precision not in ("float32", "float64"):
             raise ValueError(f"build: precision must be 'float32' or 'float64', got {precision!r}")
         self.network, self.device, self.precision, self.procedural = network, device, precision, procedural
-        self.threads = min(TILES, default_threads() if threads is None else threads)
-        if self.threads < 1:
-            raise ValueError(f"build: threads must be >= 1, got {threads}")
         shared = group_of(group)
         processes = 1 if shared is None else dist.get_world_size(shared)
-        if device == "cuda":
-            partitions = run.check_cuda(processes)
+        partitions = run.check_where(device, threads, partitions, processes)
+        self.threads = min(TILES, default_threads() if threads is None else threads)
         plan = plan_simulation(network, self.threads, partitions, processes, procedural)
         self.layout, self.quantum_GR = plan.layout, plan.quantum_GR
         self.ranks = Ranks(shared, self.layout.n_partitions)
@@ -75,7 +70,7 @@ class Simulation:
         self.shortest_delay, self.longest_delay = plan.shortest_delay, plan.longest_delay
         self.history_steps = plan.history_steps
         real = np.dtype(precision)
-        check_memory(plan.n_bytes(network, real.itemsize))
+        check_memory(plan.n_bytes(network, real.itemsize), processes)
         of_build = (plan.stores, plan.quantum_GR, self.threads, real, self.ranks.own)
         self.stores = build_stores(network, self.layout, *of_build)
         self.neurons = engine.neuron_arrays(network, self.layout, plan.quantum_GR, real)
@@ -84,7 +79,7 @@ class Simulation:
         self.short_term = short_term_arrays(network.projections, network.step, self.spikes)
         self.learning = learning_arrays(network, self.layout, plan.stores, self.stores, plan.quantum_GR, real)
         self.work = run.work_arrays(self.layout, network, self.threads)
-        self.on_device = run.on_device(self) if device == "cuda" else None
+        self.on_device = run.on_device(self) if device.startswith("cuda") else None
         self.steps_done = 0
         self.events = 0
 
@@ -103,12 +98,15 @@ class Simulation:
     @property
     def n_bytes(self) -> int:
         """Bytes of all arrays; of the spike history, what spikes have touched at most."""
-        return self.synapse_bytes + sum(part.nbytes for part in (*self.neurons, *self.drives, *self.work, *self.spikes))
+        of_neurons = (*self.neurons, *self.drives, *self.work, *self.spikes)
+        return sum(part.nbytes for part in (*self.stores, *of_neurons, *self.short_term, *self.learning))
 
     @property
     def synapse_bytes(self) -> int:
-        """Bytes of the synapses and the pointers to them."""
-        return sum(part.nbytes for part in self.stores)
+        """Bytes of the synapses and the pointers to them; of those that learn, with the way back from their targets."""
+        learning = self.learning
+        back = (learning.eligibility, learning.incoming, learning.place, learning.source)
+        return sum(part.nbytes for part in (*self.stores, *back))
 
     @property
     def bytes_per_synapse(self) -> float:
@@ -133,6 +131,8 @@ class Simulation:
 
     def state(self, population: Population | str) -> dict[str, NDArray[np.floating]]:
         """The state of a population's neurons, which may be written to.
+
+        Where processes share the network, only the neurons of this one's partitions are up to date.
 
         Args:
             population: it or its name.
@@ -212,7 +212,12 @@ class Simulation:
         self.learning.level_LPX[gated, :, plastic_arrays.LEVEL] += added_L[gated, None]
 
     def run(
-        self, duration: float, inputs: Inputs | None = None, *, record: bool | Sequence[str] = True, reward: float = 0.0
+        self,
+        duration: float,
+        inputs: Inputs | None = None,
+        *,
+        record: bool | str | Sequence[str] = True,
+        reward: float = 0.0,
     ) -> Recording:
         """Go on for some time.
 
@@ -230,16 +235,14 @@ class Simulation:
         Raises:
             ValueError: duration is no whole number of steps, a name is unknown, or inputs lie outside the run.
         """
-        if reward:
-            self.reward(reward)
         populations = self.network.populations
         if isinstance(record, bool):
             kept = [record] * len(populations)
         else:
-            names = {self.network.find(name).name for name in record}
+            names = {self.network.find(name).name for name in ([record] if isinstance(record, str) else record)}
             kept = [population.name in names for population in populations]
         steps_n, ids_n, count_G = [], [], np.zeros(len(populations), np.int64)
-        for first_step, part_G, step_n, id_n in self.chunks(duration, inputs, np.array(kept)):
+        for first_step, part_G, step_n, id_n in self.chunks(duration, inputs, np.array(kept), reward):
             count_G += part_G
             steps_n.append(step_n + first_step)
             ids_n.append(id_n)
@@ -253,7 +256,7 @@ class Simulation:
         )
 
     def chunks(
-        self, duration: float, inputs: Inputs | None, kept_G: NDArray[np.bool_]
+        self, duration: float, inputs: Inputs | None, kept_G: NDArray[np.bool_], reward: float = 0.0
     ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
         """Go on chunk by chunk, so that no more than a chunk's spikes are held.
 
@@ -261,6 +264,7 @@ class Simulation:
             duration: ms, a whole number of steps.
             inputs: as in `run`.
             kept_G: populations whose spikes are given, bool, (G,).
+            reward: as in `run`.
 
         Yields:
             First step of the chunk; spikes of each population, (G,); step in the chunk and global id of each spike of
@@ -268,6 +272,8 @@ class Simulation:
         """
         n_steps = whole_steps("run: duration", duration, self.network.step)
         arriving = input_arrays(self.network, inputs or {}, n_steps)
+        if reward:  # not before all else was looked at: who asks again does not reward twice
+            self.reward(reward)
         n_slots = len(self.spikes.start_WPG)
         done = 0
         while done < n_steps:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from ddp_utils.tensor_file import FileFormatError, read_tensor_file, write_tensor_file
 
+from lsm.kernels.run import check_where
 from lsm.memory import NetworkTooLarge
 from lsm.network_description import describe, described
-from lsm.ranks import Group
+from lsm.ranks import Group, group_of
 from lsm.simulation_state import set_state, state_of
 
 if TYPE_CHECKING:
@@ -65,10 +67,13 @@ def load(
         The simulation, which goes on as the saved one would have, to the last bit.
 
     Raises:
+        ValueError: an argument is none of these.
         FileNotFoundError: there is no such file.
         FileFormatError: truncated, changed, another format, or a newer version.
         NetworkTooLarge: the network will not fit in memory.
     """
+    shared = group_of(group)
+    check_where(device, threads, partitions, 1 if shared is None else dist.get_world_size(shared))
     tensors, facts = read_tensor_file(path, kind=KIND, version=VERSION)
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     try:
@@ -86,8 +91,8 @@ def load(
         neurons = sum(population.n for population in network.populations if population.model)
         if of_state["neurons.clock"].shape != (neurons,):  # before a size that the file only claims is allocated
             raise ValueError(f"a state of other than {neurons} neurons")
-        shared: dict[str, Any] = {"threads": threads, "partitions": partitions, "group": group}
-        simulation = network.build(device, precision=precision, procedural=procedural, **shared)
+        where: dict[str, Any] = {"threads": threads, "partitions": partitions, "group": group}
+        simulation = network.build(device, precision=precision, procedural=procedural, **where)
         set_state(simulation, of_state, steps_done)
     except NetworkTooLarge:
         raise

@@ -19,6 +19,7 @@ from lsm.plastic_weights import canonical_order, gathered_parts
 if TYPE_CHECKING:
     from lsm.simulation import Simulation
 
+_MOST_STEPS = 1 << 53  # beyond, times are no longer exact
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -64,7 +65,7 @@ def set_state(simulation: Simulation, arrays: Arrays, steps_done: int) -> None:
     Raises:
         ValueError: the arrays do not fit the network; KeyError where one is missing.
     """
-    if steps_done < 0:
+    if not 0 <= steps_done <= _MOST_STEPS:
         raise ValueError(f"{steps_done} steps")
     simulation.steps_done = steps_done
     neurons, short_term, learning = simulation.neurons, simulation.short_term, simulation.learning

@@ -63,13 +63,15 @@ class SpatialIndegree:
         extent = np.maximum(high - low, 1e-9 * self.sigma)
         side = math.sqrt(extent[0] * extent[1] * _PER_CELL / pair.n_pre)
         side = max(side, float(extent.max()) * _PER_CELL / pair.n_pre)  # sources in a line
-        cells = tuple(int(n) for n in extent // side + 1)
-        begin, member = spatial.sort_into_cells(pair.pre_positions, low, side, cells)
+        cells = tuple(max(1, round(n)) for n in (extent / side).tolist())
+        # cells end where the sources do, or those at the edge would share their cell with fewer and be drawn more often
+        sides = tuple((extent / cells * (1 + 1e-9)).tolist())
+        begin, member = spatial.sort_into_cells(pair.pre_positions, low, sides, cells)
         shift = (0.0, 0.0) if self.shift is None else (float(self.shift[0]), float(self.shift[1]))
         at_once = min(max(1, CHUNK // self.k), targets.last - targets.first)
         chunk = room(at_once * self.k)
         others = pair.recurrent and not self.autapses
-        grid = (low, side, cells, begin, member)
+        grid = (low, sides, cells, begin, member)
         for first in range(targets.first, targets.last, at_once):
             last = min(first + at_once, targets.last)
             of_targets = (pair.key, first, last, self.k, self.sigma, shift, pair.post_positions)

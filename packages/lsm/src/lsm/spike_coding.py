@@ -44,8 +44,8 @@ def integrate_and_fire(
         n_spikes = int(np.floor(sums_MC[-1, channel] * fibres + 0.5)) if len(sums_MC) else 0
         levels_S = (np.arange(n_spikes) + 0.5) / fibres
         sums = np.concatenate([[0.0], sums_MC[:, channel]])
+        levels_S = np.minimum(levels_S, sums[-1])  # but for the rounding of its sum the last one may lie beyond
         frames_S = np.searchsorted(sums, levels_S, side="left")
-        frames_S = np.minimum(frames_S, len(sums) - 1)
         share_S = (levels_S - sums[frames_S - 1]) / (sums[frames_S] - sums[frames_S - 1])
         times.append(edges_M[frames_S - 1] + frame * np.minimum(share_S, 1.0))
         ids.append(channel * fibres + np.arange(n_spikes) % fibres)

@@ -20,8 +20,11 @@ def interval_variation(times_S: np.ndarray, ids_S: np.ndarray, n_neurons: int, *
 
     Returns:
         float64, (N,).
+
+    Raises:
+        ValueError: spikes of neurons that are not there.
     """
-    times_S, ids_S = np.asarray(times_S, np.float64), np.asarray(ids_S, np.int64)
+    times_S, ids_S = _checked("interval_variation", times_S, ids_S, n_neurons)
     order = np.lexsort((times_S, ids_S))
     times_S, ids_S = times_S[order], ids_S[order]
     same = ids_S[1:] == ids_S[:-1]
@@ -38,14 +41,28 @@ def interval_variation(times_S: np.ndarray, ids_S: np.ndarray, n_neurons: int, *
 def binned_counts(
     times_S: np.ndarray, ids_S: np.ndarray, n_neurons: int, *, duration: float, bin_ms: float
 ) -> np.ndarray:
-    """Spikes of each neuron in each bin (k bin, (k + 1) bin], int64 (T, N); a rest shorter than a bin is left out."""
-    if bin_ms <= 0 or duration < bin_ms:
+    """Spikes of each neuron in each bin (k bin, (k + 1) bin], int64 (T, N); a rest shorter than a bin is left out.
+
+    Raises:
+        ValueError: no bin, or spikes of neurons that are not there.
+    """
+    times_S, ids_S = _checked("binned_counts", times_S, ids_S, n_neurons)
+    if not 0 < bin_ms <= duration:
         raise ValueError(f"binned_counts: needs 0 < bin_ms <= duration, got {bin_ms} and {duration}")
     n_bins = int(duration / bin_ms + 1e-9)
-    bins_S = np.ceil(np.asarray(times_S, np.float64) / bin_ms - 1e-9).astype(np.int64) - 1
+    bins_S = np.ceil(times_S / bin_ms - 1e-9).astype(np.int64) - 1
     inside = (bins_S >= 0) & (bins_S < n_bins)
-    flat = bins_S[inside] * n_neurons + np.asarray(ids_S, np.int64)[inside]
+    flat = bins_S[inside] * n_neurons + ids_S[inside]
     return np.bincount(flat, minlength=n_bins * n_neurons).reshape(n_bins, n_neurons)
+
+
+def _checked(caller: str, times_S: np.ndarray, ids_S: np.ndarray, n_neurons: int) -> tuple[np.ndarray, np.ndarray]:
+    times_S, ids_S = np.asarray(times_S, np.float64), np.asarray(ids_S, np.int64)
+    if times_S.shape != ids_S.shape or times_S.ndim != 1 or not np.isfinite(times_S).all():
+        raise ValueError(f"{caller}: needs as many finite times as ids, got shapes {times_S.shape} and {ids_S.shape}")
+    if len(ids_S) and not 0 <= ids_S.min() <= ids_S.max() < n_neurons:
+        raise ValueError(f"{caller}: ids must lie in [0, {n_neurons}), got {ids_S.min()} to {ids_S.max()}")
+    return times_S, ids_S
 
 
 def mean_correlation(counts_TN: np.ndarray) -> float:

@@ -56,6 +56,10 @@ def delayed_series(inputs_T: np.ndarray, n_delays: int) -> np.ndarray:
 
 def normalised_error(answers_T: np.ndarray, targets_T: np.ndarray) -> float:
     """Root of the mean squared error over the variance of the targets (NRMSE): 1 for the mean, 0 for the truth."""
+    answers_T, targets_T = np.asarray(answers_T, np.float64), np.asarray(targets_T, np.float64)
+    if answers_T.shape != targets_T.shape or not np.var(targets_T) > 0:
+        shapes = f"{answers_T.shape} and {targets_T.shape}"
+        raise ValueError(f"normalised_error: needs answers and varying targets of one shape, got {shapes}")
     return float(np.sqrt(((answers_T - targets_T) ** 2).mean() / np.var(targets_T)))
 
 
@@ -91,6 +95,8 @@ def series_as_spikes(
     """
     if n_channels < 1 or min(hold, width, rate) <= 0 or not low < high:
         raise ValueError("series_as_spikes: n_channels, hold, width and rate must be positive, and low < high")
+    if np.ndim(values_T) != 1 or not np.isfinite(values_T).all():
+        raise ValueError(f"series_as_spikes: values must be finite and (T,), got shape {np.shape(values_T)}")
     rng = keyed_numpy_generator(seed, "series as spikes")
     x_T1 = (np.asarray(values_T, np.float64)[:, None] - low) / (high - low)
     centres_C = np.linspace(0, 1, n_channels)

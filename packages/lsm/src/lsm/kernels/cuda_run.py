@@ -7,6 +7,7 @@ be read, saved and recorded. Not yet timed on a device.
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 from lsm import store
 from lsm.kernels import cuda, models
 from lsm.kernels.arrays import InputArrays
+from lsm.memory import NetworkTooLarge
 
 if TYPE_CHECKING:
     from lsm.simulation import Simulation
@@ -38,6 +40,7 @@ class OnDevice:
 
     Raises:
         ValueError: it has synapses or neurons that there are no kernels for.
+        NetworkTooLarge: it does not fit in the memory of the device.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -48,7 +51,11 @@ class OnDevice:
         if not np.isin(neurons.model_G, KNOWN).all():
             raise ValueError("build: on CUDA neurons are LIF, delta or exponential; use device='cpu' for others")
         assert simulation.layout.n_partitions == 1
-        self.device = torch.device("cpu" if interpreted() else "cuda")
+        self.device = torch.device("cpu" if interpreted() else simulation.device)
+        if self.device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(self.device)
+            if simulation.n_bytes > free:
+                raise NetworkTooLarge(simulation.n_bytes, free)
         self.simulation, self.n = simulation, simulation.network.n_neurons
         self.first_G = np.array([*(p.first for p in simulation.network.populations), self.n])
         half = 4 * stores.synapses.itemsize
@@ -88,6 +95,10 @@ class OnDevice:
 
     def run(self, since: int, n_steps: int, inputs: InputArrays) -> int:
         """Advance; give the number of synapses that spikes went through."""
+        with torch.cuda.device(self.device) if self.device.type == "cuda" else nullcontext():
+            return self._run(since, n_steps, inputs)
+
+    def _run(self, since: int, n_steps: int, inputs: InputArrays) -> int:
         neurons, spikes = self.simulation.neurons, self.simulation.spikes
         self.state.copy_(torch.from_numpy(neurons.state))
         self.clock.copy_(torch.from_numpy(neurons.clock))

@@ -114,8 +114,8 @@ def add_listed(n, segment_B, end_B, part_B, pointers, base, targets, half, weigh
 
 
 @inner
-def stored(p, t, row_F, base, pointers, targets, half, spikes, factor_WPN, arrived_N):
-    """Let the spikes arrive in partition p that one store brings there in step t; give the number of synapses."""
+def stored(t, row_F, base, pointers, targets, half, spikes, factor_WPN, arrived_N):
+    """Let the spikes arrive that the part of a store in one partition brings in step t; give the number of synapses."""
     n_slots, n_partitions = spikes.start_WPG.shape[0], spikes.start_WPG.shape[1]
     segment_B, end_B = np.empty(_BLOCK, np.int64), np.empty(_BLOCK, np.int64)
     part_B = None if factor_WPN is None else np.empty(_BLOCK, np.float32)
@@ -135,9 +135,7 @@ def stored(p, t, row_F, base, pointers, targets, half, spikes, factor_WPN, arriv
                     part_B[n] = factor_WPN[slot, q, i]
                 n += 1
                 if n == _BLOCK:
-                    events += add_listed(
-                        n, segment_B, end_B, part_B, pointers, base, targets, half, weight, arrived_N
-                    )
+                    events += add_listed(n, segment_B, end_B, part_B, pointers, base, targets, half, weight, arrived_N)
                     n = 0
     return events + add_listed(n, segment_B, end_B, part_B, pointers, base, targets, half, weight, arrived_N)
 
@@ -161,12 +159,12 @@ def spikes_due(p, t, stores, spikes, states, arrived_RN):
             if factor >= 0:
                 part = states.factor_FWPN[factor]
                 if kind == store.CONSTANT:
-                    events += stored(p, t, row_F, base, pointers, stores.targets, 0, spikes, part, arrived_N)
+                    events += stored(t, row_F, base, pointers, stores.targets, 0, spikes, part, arrived_N)
                 else:
-                    events += stored(p, t, row_F, base, pointers, stores.synapses, half, spikes, part, arrived_N)
+                    events += stored(t, row_F, base, pointers, stores.synapses, half, spikes, part, arrived_N)
                 continue
         if kind == store.CONSTANT:
-            events += stored(p, t, row_F, base, pointers, stores.targets, 0, spikes, None, arrived_N)
+            events += stored(t, row_F, base, pointers, stores.targets, 0, spikes, None, arrived_N)
         else:
-            events += stored(p, t, row_F, base, pointers, stores.synapses, half, spikes, None, arrived_N)
+            events += stored(t, row_F, base, pointers, stores.synapses, half, spikes, None, arrived_N)
     return events

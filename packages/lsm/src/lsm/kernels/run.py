@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import threading
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from lsm.checks import require_whole
 from lsm.kernels.arrays import InputArrays, WorkArrays
-from lsm.layout import Layout
+from lsm.layout import TILES, Layout
 
 if TYPE_CHECKING:
     from lsm.kernels.cuda_run import OnDevice
@@ -81,8 +83,32 @@ def _compile(compiled: Any, common: tuple[Any, ...]) -> None:
         compiled(0, 1, 0, 0, 0, 0, *common[5:])
 
 
-def check_cuda(processes: int) -> int:
-    """See that there is a CUDA device; give the number of partitions on it.
+def check_where(device: str, threads: int | None, partitions: int | None, processes: int) -> int | None:
+    """See that a network can be built as it is asked for; give the number of partitions, None where any will do.
+
+    Args:
+        device: "auto", "cpu", "cuda", "cuda:i" or "reference".
+        threads: >= 1, or None.
+        partitions: a power of two up to 64, or None.
+        processes: that share the network.
+
+    Raises:
+        ValueError: an argument is none of these.
+    """
+    on_cuda = re.fullmatch(r"cuda(:\d+)?", device) is not None
+    if not on_cuda and device not in ("auto", "cpu", "reference"):
+        raise ValueError(f"build: device must be 'auto', 'cpu', 'cuda', 'cuda:i' or 'reference', got {device!r}")
+    if threads is not None:
+        require_whole("build: threads", threads, 1)
+    if partitions is not None and partitions not in (1, 2, 4, 8, 16, 32, 64):
+        raise ValueError(f"build: partitions must be a power of two up to 64, got {partitions}")
+    if processes > (partitions or TILES):
+        raise ValueError(f"build: {processes} processes cannot share {partitions or TILES} partitions")
+    return check_cuda(processes, int(device.partition(":")[2] or 0)) if on_cuda else partitions
+
+
+def check_cuda(processes: int, number: int = 0) -> int:
+    """See that there is a CUDA device of that number; give the number of partitions on it.
 
     Raises:
         ValueError: there is none, Triton is not installed, or several processes share the network.
@@ -93,6 +119,8 @@ def check_cuda(processes: int) -> int:
         raise ValueError("build: device='cuda' needs Triton, which comes with CUDA builds of torch")
     if not torch.cuda.is_available() and os.environ.get("TRITON_INTERPRET") != "1":
         raise ValueError("build: device='cuda' asked for, but torch sees no CUDA device; use device='cpu'")
+    if torch.cuda.is_available() and number >= torch.cuda.device_count():
+        raise ValueError(f"build: device='cuda:{number}' asked for, torch sees {torch.cuda.device_count()}, from 0 on")
     return 1
 
 
