@@ -1,6 +1,6 @@
 """A liquid of a million neurons and a billion synapses: built, driven by a task, a readout trained on every neuron.
 
-    uv run --group bench python benchmarks/lsm_million.py [--small] [--only "10,000 neurons"]
+    uv run --group bench python benchmarks/lsm_million.py [--small] [--only "10k neurons"]
 
 Streams of jittered templates (40 channels at 20 Hz): which template is heard, which was heard before it, and whether
 they differ. The readout is a ridge regression on the filtered spikes of all neurons that are driven; its penalty is
@@ -33,7 +33,7 @@ STEP, TAU, CHANNELS, SEGMENT = 0.5, 30.0, 40, 150.0  # ms, ms, spike trains, ms
 TASKS = ("now", "delayed", "exclusive_or")
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 FEATURES = 4000
-SIZES = {"10,000 neurons": 10_000, "100,000 neurons": 100_000, "1,000,000 neurons": 1_000_000}
+SIZES = {"10k neurons": 10_000, "100k neurons": 100_000, "1M neurons": 1_000_000}
 
 
 def liquid(neurons: int, indegree: int, *, recurrent: bool = True, seed: int = 0) -> lsm.Network:
@@ -114,7 +114,7 @@ def main() -> None:
     options, wanted, figures = parsed_parts(parser_of(__doc__ or ""), "lsm_million", SIZES)
     for name in wanted:
         start = time.perf_counter()
-        neurons, indegree, streams = (SIZES[name] // 100, 50, 10) if options.small else (SIZES[name], 1000, 60)
+        neurons, indegree, streams = (SIZES[name] // 100, 50, 10) if options.small else (SIZES[name], 1000, 40)
         row = measured(neurons, indegree, streams, options.threads)
         row["accuracy"] |= controls(neurons, streams, options.threads)
         figures[name] = {**row, "seconds": round(time.perf_counter() - start, 1)}

@@ -29,7 +29,7 @@ def network_of(name: str) -> lsm.Network:
         i, [e, i], lsm.FixedIndegree(3), weight=lsm.Normal(-weight, weight / 9, high=-weight / 9), delay=1.0
     )
     network.drive([e, i], lsm.Poisson(rate=1500.0, weight=weight))
-    network.drive([e, i], lsm.DC(current=20.0, voltage=1.0))
+    network.drive([e, i], lsm.DC(current=0.0 if name == "izhikevich" else 20.0, voltage=1.0))
     return network
 
 
