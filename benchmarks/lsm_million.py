@@ -114,7 +114,7 @@ def main() -> None:
     options, wanted, figures = parsed_parts(parser_of(__doc__ or ""), "lsm_million", SIZES)
     for name in wanted:
         start = time.perf_counter()
-        neurons, indegree, streams = (SIZES[name] // 100, 50, 10) if options.small else (SIZES[name], 1000, 40)
+        neurons, indegree, streams = (SIZES[name] // 100, 50, 10) if options.small else (SIZES[name], 1000, 24)
         row = measured(neurons, indegree, streams, options.threads)
         row["accuracy"] |= controls(neurons, streams, options.threads)
         figures[name] = {**row, "seconds": round(time.perf_counter() - start, 1)}

@@ -43,8 +43,8 @@ def responses(sim: lsm.Simulation, u_N: np.ndarray, *stimuli: tuple[float, float
         times, ids = lsm.poisson_spikes(len(afferents), rate, 500.0, np.random.default_rng(round(100 * u)))
         parts.append((times, afferents[ids]))
     sim.reset()
-    given = tuple(np.concatenate(column) for column in zip(*parts, strict=True))
-    _, ids = sim.run(500.0, {"23E": given}, record="SCe").spikes("SCe")
+    times, ids = (np.concatenate(column) for column in zip(*parts, strict=True))
+    _, ids = sim.run(500.0, {"23E": (times, ids)}, record="SCe").spikes("SCe")
     return np.bincount(ids, minlength=len(u_N))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import lsm
 import pytest
 import torch
-from lsm import ranks
+import torch.distributed as dist
 from lsm.kernels.run import check_where
 
 
@@ -32,8 +32,8 @@ def test_a_device_is_named_as_torch_names_it(monkeypatch: pytest.MonkeyPatch) ->
 def test_processes_need_gloo(monkeypatch: pytest.MonkeyPatch) -> None:
     network = lsm.Network()
     network.population("a", 3, lsm.LIF())
-    monkeypatch.setattr(ranks.dist, "get_world_size", lambda group: 2)
-    monkeypatch.setattr(ranks.dist, "get_backend", lambda group: "nccl")
+    monkeypatch.setattr(dist, "get_world_size", lambda group: 2)
+    monkeypatch.setattr(dist, "get_backend", lambda group: "nccl")
     group: Any = object()
     with pytest.raises(ValueError, match="through gloo"):
         network.build(group=group)

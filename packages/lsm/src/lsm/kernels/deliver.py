@@ -132,7 +132,7 @@ def stored(t, row_F, base, pointers, targets, half, spikes, factor_WPN, arrived_
                 segment_B[n] = np.int64(ids[i]) * n_delays + d
                 prefetch(pointers, segment_B[n])
                 if part_B is not None:
-                    part_B[n] = factor_WPN[slot, q, i]
+                    part_B[n] = factor_WPN[slot, q, i]  # pyright: ignore[reportOptionalSubscript]
                 n += 1
                 if n == _BLOCK:
                     events += add_listed(n, segment_B, end_B, part_B, pointers, base, targets, half, weight, arrived_N)
