@@ -26,7 +26,7 @@ SCRIPTS = (
     "lsm_million",
 )
 NOT_MEASURED = {
-    "lsm": {"brunel", "microcircuit", "growth", "threads", "scale"},
+    "lsm": {"growth", "threads"},
     "spikeformer_quality": {"rates"},
 }  # parts whose tables say so
 
