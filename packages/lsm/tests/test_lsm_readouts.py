@@ -1,6 +1,7 @@
 """Readouts against closed forms and independent solvers."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -134,3 +135,23 @@ def test_bad_arguments_are_named():
         LogisticReadout().fit(np.eye(2), np.array([1, 1]))
     with pytest.raises(ValueError, match="5 of 3"):
         wilson_interval(5, 3)
+
+
+def test_more_features_than_rows_are_read_in_blocks_without_a_second_copy(monkeypatch):
+    """The dual solution over several blocks is the primal one, intercept and penalty alike, and takes little memory."""
+    rng = np.random.default_rng(5)
+    x_BF, y_BK = (rng.normal(3, 2, (30, 400)) * rng.uniform(0, 2, 400)).astype(np.float32), rng.normal(1, 1, (30, 2))
+    monkeypatch.setattr("lsm.ridge._BLOCK", 30 * 64)
+    for penalty in (1e-3, 1.0):
+        dual = RidgeReadout(penalty).fit(x_BF, y_BK)
+        weights_FK, intercept_K = RidgeSums(400, 2).add(x_BF, y_BK).solve(penalty)
+        np.testing.assert_allclose(dual.weights_FK, weights_FK, atol=1e-6 * abs(weights_FK).max())
+        np.testing.assert_allclose(dual.intercept_K, intercept_K, atol=1e-6)
+        np.testing.assert_allclose(dual.predict(x_BF), x_BF @ weights_FK + intercept_K, atol=1e-5)
+    monkeypatch.undo()
+    large_BF = rng.random((40, 1_000_000), np.float32)
+    tracemalloc.start()
+    RidgeReadout(1.0).fit(large_BF, np.arange(40) % 2).predict(large_BF)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < large_BF.nbytes  # two of float64 before

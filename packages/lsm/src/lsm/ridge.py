@@ -5,6 +5,7 @@ Legend: B rows (instants or samples), F features (neurons), K targets.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ import torch.distributed as dist
 from scipy.linalg import cho_factor, cho_solve
 
 from lsm.readout_targets import Targets
+
+_BLOCK = 1 << 22  # states
 
 
 @dataclass
@@ -152,6 +155,8 @@ class RidgeReadout:
     def fit(self, states_BF: np.ndarray, targets: np.ndarray) -> RidgeReadout:
         """Learn from all rows at once: by the smaller of the two equal systems, features or rows.
 
+        Beside fewer rows than features, states are read in blocks of columns: there is no second copy of them.
+
         Where `torch.distributed` is initialised, from the rows of all processes, each of which calls it with its own.
 
         Args:
@@ -161,7 +166,7 @@ class RidgeReadout:
         Raises:
             ValueError: features that are not finite or not (B, F), or not as many targets.
         """
-        if np.ndim(states_BF) != 2 or len(states_BF) != len(targets) or not np.isfinite(states_BF).all():
+        if np.ndim(states_BF) != 2 or len(states_BF) != len(targets) or not _finite(states_BF):
             shapes = f"{np.shape(states_BF)} and {np.shape(targets)}"
             raise ValueError(f"RidgeReadout.fit: states must be finite, (B, F), targets as many; got shapes {shapes}")
         self.targets, self._sums = Targets.of(targets), None
@@ -169,12 +174,17 @@ class RidgeReadout:
             self.targets = Targets.of(targets, np.concatenate(_of_all(self.targets.classes)))
         if dist.is_initialized() or len(states_BF) >= np.shape(states_BF)[1]:
             return self.partial_fit(states_BF, targets).finish()
-        x_BF, y_BK = np.asarray(states_BF, np.float64), self.targets.columns(targets)
-        mean_F, mean_K = x_BF.mean(0), y_BK.mean(0)
-        x_BF = x_BF - mean_F
-        gram_BB = x_BF @ x_BF.T
-        gram_BB.flat[:: len(gram_BB) + 1] += _scaled(self.penalty, np.trace(gram_BB), x_BF.shape[1])
-        self.weights_FK = x_BF.T @ cho_solve(cho_factor(gram_BB, lower=True), y_BK - mean_K)
+        states_BF, y_BK = np.asarray(states_BF), self.targets.columns(targets)
+        mean_F, mean_K = states_BF.mean(0, dtype=np.float64), y_BK.mean(0)
+        gram_BB = np.zeros((len(y_BK), len(y_BK)))
+        for part in _blocks(states_BF):
+            centred_BF = states_BF[:, part] - mean_F[part]
+            gram_BB += centred_BF @ centred_BF.T
+        gram_BB.flat[:: len(gram_BB) + 1] += _scaled(self.penalty, np.trace(gram_BB), states_BF.shape[1])
+        dual_BK = cho_solve(cho_factor(gram_BB, lower=True, overwrite_a=True), y_BK - mean_K)
+        self.weights_FK = np.empty((states_BF.shape[1], y_BK.shape[1]))
+        for part in _blocks(states_BF):
+            self.weights_FK[part] = (states_BF[:, part] - mean_F[part]).T @ dual_BK
         self.intercept_K = mean_K - mean_F @ self.weights_FK
         return self
 
@@ -182,7 +192,14 @@ class RidgeReadout:
         """The columns before the greatest is taken, float64 (B, K)."""
         if self.targets is None or not hasattr(self, "weights_FK"):
             raise ValueError("RidgeReadout: not fitted yet")
-        return np.asarray(states_BF, np.float64) @ self.weights_FK + self.intercept_K
+        states_BF = np.asarray(states_BF)
+        if states_BF.ndim != 2 or states_BF.shape[1] != len(self.weights_FK):
+            n_features = len(self.weights_FK)
+            raise ValueError(f"RidgeReadout: states must be (B, {n_features}), got shape {states_BF.shape}")
+        columns_BK = np.tile(self.intercept_K, (len(states_BF), 1))
+        for part in _blocks(states_BF):
+            columns_BK += states_BF[:, part].astype(np.float64) @ self.weights_FK[part]
+        return columns_BK
 
     def predict(self, states_BF: np.ndarray) -> np.ndarray:
         """Labels, (B,), or values of the shape that was learnt."""
@@ -195,6 +212,17 @@ class RidgeReadout:
         answers = self.predict(states_BF)
         assert self.targets is not None
         return self.targets.score(answers, targets)
+
+
+def _blocks(states_BF: np.ndarray) -> Iterator[slice]:
+    """Columns that are turned into float64 at once."""
+    width = max(1, _BLOCK // max(1, len(states_BF)))
+    return (slice(begin, begin + width) for begin in range(0, states_BF.shape[1], width))
+
+
+def _finite(states_BF: np.ndarray) -> bool:
+    states_BF = np.asarray(states_BF)
+    return all(bool(np.isfinite(states_BF[:, part]).all()) for part in _blocks(states_BF))
 
 
 def _of_all(value: Any) -> list[Any]:
