@@ -132,7 +132,7 @@ def liquid_activity(scale: float = 1.0) -> None:
 
 
 def liquid_rates(results: dict[str, Any]) -> None:
-    """Rates of the full microcircuit beside the published ones, and of a smaller one beside NEST's."""
+    """Rates of the full microcircuit beside the published ones."""
     if "full" not in results:
         return
     rates = {"lsm, full size": results["full"]["rows"][0]["rates"], "published": results["full"]["published"]}
