@@ -153,6 +153,9 @@ def liquid_growth(results: dict[str, Any]) -> None:
             name = f"{simulator}: slope {slopes[figure_name]:.2f}" if figure_name in slopes else simulator
             axis.loglog([row["neurons"] for row in own], values, "o-", label=name)
         axis.set(xlabel=f"neurons, {results['growth']['indegree']:,} synapses each", ylabel=label)
+        sizes = sorted({row["neurons"] for row in results["growth"]["rows"]})
+        axis.set_xticks(sizes, [f"{size / 1000:g} k" for size in sizes], fontsize=8)
+        axis.set_xticks([], minor=True)
         axis.legend(fontsize=8)
         axis.grid(alpha=0.3)
     figure.savefig(ASSETS / "liquid-growth.png", dpi=110)

@@ -26,7 +26,7 @@ SCRIPTS = (
     "lsm_million",
 )
 NOT_MEASURED = {
-    "lsm": {"growth", "threads"},
+    "lsm": {"threads"},
     "spikeformer_quality": {"rates"},
 }  # parts whose tables say so
 
