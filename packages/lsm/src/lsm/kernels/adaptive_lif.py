@@ -10,54 +10,63 @@ import numpy as np
 
 from lsm.kernels.numba_jit import inner
 
-
-@inner
-def _decide(i, c, v, adaptation, clock, moved, fired):
-    """Spike, reset, refractory clock and adaptation of neuron i, whose membrane would be `moved`."""
-    decay_a, beta, threshold, reset = c[0], c[1], c[4], c[5]
-    a = decay_a * adaptation[i]
-    left = clock[i]
-    free = left == 0
-    u = moved if free else v[i]
-    spike = u >= threshold + beta * a
-    v[i] = reset if spike else u
-    clock[i] = np.int16(c[6]) if spike else (left if free else np.int16(left - 1))
-    adaptation[i] = a + v.dtype.type(1) if spike else a
-    fired[i] = spike
+_NONE, _ONE = np.int16(0), np.int16(1)
 
 
 @inner
 def delta(c, v, adaptation, clock, arrived, fired):
     """V <- drift + decay V + arrived, in mV."""
-    decay, drift, quantum = c[2], c[3], c[7]
+    decay_a, beta, decay, drift, threshold, reset = c[0], c[1], c[2], c[3], c[4], c[5]
+    refractory, quantum = np.int16(c[6]), c[7]
     real = v.dtype.type
     for i in range(len(v)):
+        left, a = clock[i], decay_a * adaptation[i]
         moved = (drift + decay * v[i]) + quantum * real(arrived[i])
         arrived[i] = 0
-        _decide(i, c, v, adaptation, clock, moved, fired)
+        u = moved if left == _NONE else v[i]
+        spike = u >= threshold + beta * a
+        v[i] = reset if spike else u
+        clock[i] = refractory if spike else max(_NONE, np.int16(left - _ONE))
+        adaptation[i] = a + real(spike)
+        fired[i] = spike
 
 
 @inner
 def exponential(c, v, current, adaptation, clock, arrived, fired):
-    """V <- (decay V + p21 I) + drift, I <- p11 I + arrived."""
-    decay, drift, quantum, p11, p21 = c[2], c[3], c[7], c[8], c[9]
+    """V <- (decay V + gain I) + drift, I <- decay I + arrived."""
+    decay_a, beta, decay, drift, threshold, reset = c[0], c[1], c[2], c[3], c[4], c[5]
+    refractory, quantum, current_decay, gain = np.int16(c[6]), c[7], c[8], c[9]
     real = v.dtype.type
     for i in range(len(v)):
-        moved = (decay * v[i] + p21 * current[i]) + drift
-        current[i] = p11 * current[i] + quantum * real(arrived[i])
+        left, a = clock[i], decay_a * adaptation[i]
+        moved = (decay * v[i] + gain * current[i]) + drift
+        current[i] = current_decay * current[i] + quantum * real(arrived[i])
         arrived[i] = 0
-        _decide(i, c, v, adaptation, clock, moved, fired)
+        u = moved if left == _NONE else v[i]
+        spike = u >= threshold + beta * a
+        v[i] = reset if spike else u
+        clock[i] = refractory if spike else max(_NONE, np.int16(left - _ONE))
+        adaptation[i] = a + real(spike)
+        fired[i] = spike
 
 
 @inner
-def two_exponentials(c, v, current, current_in, adaptation, clock, arrived, arrived_in, fired):
+def two_exponentials(c, v, current_ex, current_in, adaptation, clock, arrived_ex, arrived_in, fired):
     """The same with a current of its own for each sign of the weights."""
-    decay, drift, quantum, p11, p21, quantum_in, p11_in, p21_in = c[2], c[3], c[7], c[8], c[9], c[10], c[11], c[12]
+    decay_a, beta, decay, drift, threshold, reset = c[0], c[1], c[2], c[3], c[4], c[5]
+    refractory = np.int16(c[6])
+    quantum_ex, decay_ex, gain_ex, quantum_in, decay_in, gain_in = c[7], c[8], c[9], c[10], c[11], c[12]
     real = v.dtype.type
     for i in range(len(v)):
-        moved = ((decay * v[i] + p21 * current[i]) + p21_in * current_in[i]) + drift
-        current[i] = p11 * current[i] + quantum * real(arrived[i])
-        current_in[i] = p11_in * current_in[i] + quantum_in * real(arrived_in[i])
-        arrived[i] = 0
+        left, a = clock[i], decay_a * adaptation[i]
+        moved = ((decay * v[i] + gain_ex * current_ex[i]) + gain_in * current_in[i]) + drift
+        current_ex[i] = decay_ex * current_ex[i] + quantum_ex * real(arrived_ex[i])
+        current_in[i] = decay_in * current_in[i] + quantum_in * real(arrived_in[i])
+        arrived_ex[i] = 0
         arrived_in[i] = 0
-        _decide(i, c, v, adaptation, clock, moved, fired)
+        u = moved if left == _NONE else v[i]
+        spike = u >= threshold + beta * a
+        v[i] = reset if spike else u
+        clock[i] = refractory if spike else max(_NONE, np.int16(left - _ONE))
+        adaptation[i] = a + real(spike)
+        fired[i] = spike

@@ -1,7 +1,8 @@
 """A barrier for threads inside compiled code.
 
-A thread that waits looks for some microseconds, then offers its core to others, then sleeps: where there are more
-threads than free cores, looking on would keep the others from arriving.
+A thread that waits looks for a while, then offers its core to others, then sleeps: where there are more threads than
+free cores, looking on would keep the others from arriving. It looks and offers for longer than a step of a small network
+takes: threads that sleep sooner make each other wait, and sleep, in turn.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import sys
 from lsm.kernels.atomics import atomic_add, atomic_load, numba
 from lsm.kernels.numba_jit import inner
 
-_LOOKS, _OFFERS, _SLEEP = 20000, 22000, 50  # microseconds
+_LOOKS, _OFFERS = 20_000, 22_000  # looks until a thread offers its core, until it sleeps
+_SLEEP = 50  # microseconds
 _int32, _Function = numba.types.int32, numba.types.ExternalFunction
 if sys.platform == "win32":
     _offer = _Function("SwitchToThread", _int32())

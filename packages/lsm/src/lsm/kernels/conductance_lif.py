@@ -12,6 +12,8 @@ import numpy as np
 
 from lsm.kernels.numba_jit import inner
 
+_NONE, _ONE = np.int16(0), np.int16(1)
+
 
 @inner
 def conductance(c, v, g_ex, g_in, clock, arrived_ex, arrived_in, fired):
@@ -31,11 +33,10 @@ def conductance(c, v, g_ex, g_in, clock, arrived_ex, arrived_in, fired):
         arrived_ex[i] = 0
         arrived_in[i] = 0
         left = clock[i]
-        free = left == 0
-        u = moved if free else v[i]
+        u = moved if left == _NONE else v[i]
         spike = u >= threshold
         v[i] = reset if spike else u
-        clock[i] = refractory if spike else (left if free else np.int16(left - 1))
+        clock[i] = refractory if spike else max(_NONE, np.int16(left - _ONE))
         fired[i] = spike
 
 

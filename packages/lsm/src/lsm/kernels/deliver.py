@@ -31,7 +31,7 @@ def weighted(arrived_N, synapses, half):
     """Add to each target of a segment its own weight: the target is in the lower `half` bits, the weight above."""
     mask = (1 << half) - 1
     for i in range(len(synapses)):
-        arrived_N[np.uint64(synapses[i] & mask)] += synapses[i] >> half  # unsigned: not counted from the end
+        arrived_N[synapses[i] & mask] += synapses[i] >> half
 
 
 @inner
