@@ -21,19 +21,19 @@ from typing import Any
 import lsm
 import numpy as np
 from lsm.controls import expanded, input_states
-from lsm.intervals import wilson_interval
+from lsm.intervals import mean_interval, paired_difference
 from lsm.liquid import LiquidStateMachine, as_rows
-from lsm.ridge import RidgeReadout
 from lsm.task_templates import TemplateStreams, template_streams
 
 from benchmarks.common import parsed_parts, parser_of, write_results
+from benchmarks.lsm_tasks import validated
 from benchmarks.lsm_workers import Memory
 
 STEP, TAU, CHANNELS, SEGMENT = 0.5, 30.0, 40, 150.0  # ms, ms, spike trains, ms
 TASKS = ("now", "delayed", "exclusive_or")
-PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 FEATURES = 4000
 SIZES = {"10k neurons": 10_000, "100k neurons": 100_000, "1M neurons": 1_000_000}
+States = tuple[np.ndarray, np.ndarray]  # of training and test streams, float32, (streams, instants, neurons)
 
 
 def liquid(neurons: int, indegree: int, *, recurrent: bool = True, seed: int = 0) -> lsm.Network:
@@ -51,23 +51,29 @@ def liquid(neurons: int, indegree: int, *, recurrent: bool = True, seed: int = 0
     return net
 
 
-def answers(train_BF: np.ndarray, targets: np.ndarray, test_BF: np.ndarray) -> np.ndarray:
-    """What a ridge readout says, with the penalty that is best on the last fifth of the training rows."""
-    cut = len(train_BF) * 4 // 5
-    scores = [
-        RidgeReadout(p).fit(train_BF[:cut], targets[:cut]).score(train_BF[cut:], targets[cut:]) for p in PENALTIES
-    ]
-    return RidgeReadout(PENALTIES[int(np.argmax(scores))]).fit(train_BF, targets).predict(test_BF)
-
-
-def accuracies(train: TemplateStreams, test: TemplateStreams, states: tuple[np.ndarray, np.ndarray]) -> dict[str, Any]:
-    """Accuracy of each task on the test streams, with its interval; the first segment has none before it."""
+def rights(
+    train: TemplateStreams, test: TemplateStreams, states: tuple[np.ndarray, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Which answers are right on the test streams, (streams, 3) a task; the first segment has none before it."""
     a_BF, b_BF = (as_rows(part[:, 1:], True) for part in states)
     found = {}
     for task in TASKS:
-        y, z = (getattr(streams, task)()[:, 1:].ravel() for streams in (train, test))
-        right = int((answers(a_BF, y, b_BF) == z).sum())
-        found[task] = {"accuracy": right / len(z), "interval": wilson_interval(right, len(z)), "rows": len(z)}
+        y, z = (getattr(streams, task)()[:, 1:] for streams in (train, test))
+        found[task] = validated(a_BF, y.ravel(), b_BF).reshape(z.shape) == z
+    return found
+
+
+def accuracies(right: dict[str, dict[str, np.ndarray]]) -> dict[str, Any]:
+    """Accuracy of each method and task, and the liquid's advantage, with intervals over streams."""
+    found: dict[str, Any] = {}
+    for name, tasks in right.items():
+        found[name] = {}
+        for task, right_BG in tasks.items():
+            own = found[name][task] = {"accuracy": float(right_BG.mean()), "answers": right_BG.size}
+            own["interval"] = mean_interval(right_BG.mean(1))
+            if name != "liquid":
+                better = paired_difference(right["liquid"][task].mean(1), right_BG.mean(1))
+                own["liquid_better_by"] = {"mean": better.difference, "interval": better.interval}
     return found
 
 
@@ -90,23 +96,24 @@ def measured(neurons: int, indegree: int, streams: int, threads: int) -> dict[st
     row["rate_hz"] = float(np.mean([part.mean(dtype=np.float64) for part in states]) / TAU * 1000)
     del machine, simulation
     start = time.perf_counter()
-    row["accuracy"] = {"liquid": accuracies(train, test, states)}
+    right = {"liquid": rights(train, test, states)}
     row["readout_s"], row["peak_bytes"] = time.perf_counter() - start, memory.peak()
+    del states
+    row["accuracy"] = accuracies(right | controls(neurons, train, test, threads))
     row["streams"] = {"train": streams, "test": streams}
     return row
 
 
-def controls(neurons: int, streams: int, threads: int) -> dict[str, Any]:
-    """The same task without the liquid, and without what makes it recurrent (on at most 100,000 neurons)."""
-    train, test = (template_streams(streams, segment=SEGMENT, part=part) for part in ("train", "test"))
+def controls(neurons: int, train: TemplateStreams, test: TemplateStreams, threads: int) -> dict[str, Any]:
+    """The same task without the liquid, and with one that has lost what makes it recurrent."""
     inputs = tuple(input_states(s.spikes, s.duration, CHANNELS, instants=4, tau=TAU) for s in (train, test))
-    alone = LiquidStateMachine(liquid(min(neurons, 100_000), 1, recurrent=False), tau=TAU, instants=4, threads=threads)
-    states = {
-        "input": inputs,
-        "expanded": tuple(expanded(x, FEATURES) for x in inputs),
-        "unconnected": tuple(alone.states(s.spikes, s.duration) for s in (train, test)),
+    right = {
+        "input": rights(train, test, (inputs[0], inputs[1])),
+        "expanded": rights(train, test, (expanded(inputs[0], FEATURES), expanded(inputs[1], FEATURES))),
     }
-    return {name: accuracies(train, test, (a, b)) for name, (a, b) in states.items()}
+    alone = LiquidStateMachine(liquid(neurons, 1, recurrent=False), tau=TAU, instants=4, threads=threads)
+    states = alone.states(train.spikes, train.duration), alone.states(test.spikes, test.duration)
+    return right | {"unconnected": rights(train, test, states)}
 
 
 def main() -> None:
@@ -114,9 +121,8 @@ def main() -> None:
     options, wanted, figures = parsed_parts(parser_of(__doc__ or ""), "lsm_million", SIZES)
     for name in wanted:
         start = time.perf_counter()
-        neurons, indegree, streams = (SIZES[name] // 100, 50, 10) if options.small else (SIZES[name], 1000, 24)
+        neurons, indegree, streams = (SIZES[name] // 100, 50, 10) if options.small else (SIZES[name], 1000, 40)
         row = measured(neurons, indegree, streams, options.threads)
-        row["accuracy"] |= controls(neurons, streams, options.threads)
         figures[name] = {**row, "seconds": round(time.perf_counter() - start, 1)}
         print(name, figures[name], flush=True)
         write_results("lsm_million", figures, options)

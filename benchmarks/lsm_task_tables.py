@@ -125,8 +125,10 @@ def million_accuracy(results: dict[str, Any]) -> str:
     for size, part in sized(results):
         for name, own in part["accuracy"].items():
             cells = [between(own[task]["accuracy"], own[task]["interval"]) for task in tasks]
+            better = own["exclusive_or"].get("liquid_better_by")
+            cells.append("-" if better is None else between(better["mean"], better["interval"], "+.3f"))
             rows.append([f"{size}, {METHODS[name]}", *cells])
-    return markdown(["accuracy", *tasks.values()], rows)
+    return markdown(["accuracy", *tasks.values(), "liquid better by, in the last"], rows)
 
 
 def million_cost(results: dict[str, Any]) -> str:

@@ -36,7 +36,7 @@ def connect(rule: Any = None, pre: str = "a", post: str = "a", **synapse: Any) -
     [
         (lambda: lsm.Network(step=0.0), "step must be > 0"),
         (lambda: network_of_two().population("a", 1, lsm.LIF()), "already"),
-        (lambda: network_of_two().population("c", 0, lsm.LIF()), "neurons of .c.: a whole number >= 1"),
+        (lambda: network_of_two().population("c", 0, lsm.LIF()), "neurons of .c. must be a whole number >= 1"),
         (lambda: network_of_two().population("c", 3, lsm.LIF(), positions=np.zeros((2, 2))), "positions of 'c'"),
         (lambda: connect(delay=0.04), "below the step"),
         (lambda: connect(delay=-1.0), "below the step"),

@@ -29,7 +29,7 @@ def require_above(name: str, value: float, bound: float, *, unit: str = "") -> N
 def require_whole(name: str, value: object, least: int) -> None:
     """Raise a ValueError that names the argument where it is no whole number or below the least."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ValueError(f"{name}: a whole number >= {least} is needed, got {value!r}")
+        raise ValueError(f"{name} must be a whole number >= {least}, got {value!r}")
 
 
 def require_fraction(name: str, value: float) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from numbers import Integral
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -96,9 +95,3 @@ def check_autapses(rule: str, pair: Pair, autapses: bool) -> None:
     """Raise ValueError where a neuron alone may not be its own source."""
     if pair.recurrent and not autapses and pair.n_pre == 1:
         raise ValueError(f"{rule}: one neuron without autapses has no source")
-
-
-def check_count(rule: str, name: str, value: int) -> None:
-    """Raise ValueError unless a number of synapses is whole and not negative."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
-        raise ValueError(f"{rule}: {name} must be a whole number >= 0, got {value!r}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lsm.connection_rule import CHUNK, Pair, Synapses, Targets, check_autapses, check_count, room
+from lsm.checks import require_whole
+from lsm.connection_rule import CHUNK, Pair, Synapses, Targets, check_autapses, room
 from lsm.kernels import draws
 
 
@@ -25,7 +26,7 @@ class FixedIndegree:
     autapses: bool = True
 
     def __post_init__(self) -> None:
-        check_count("FixedIndegree", "k", self.k)
+        require_whole("FixedIndegree: k", self.k, 0)
 
     def check(self, pair: Pair) -> None:
         """Raise ValueError where the rule cannot connect this pair."""

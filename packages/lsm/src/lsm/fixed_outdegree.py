@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lsm.connection_rule import CHUNK, Pair, Synapses, Targets, check_autapses, check_count, room
+from lsm.checks import require_whole
+from lsm.connection_rule import CHUNK, Pair, Synapses, Targets, check_autapses, room
 from lsm.kernels import draws
 from lsm.layout import slice_start
 
@@ -29,7 +30,7 @@ class FixedOutdegree:
     autapses: bool = True
 
     def __post_init__(self) -> None:
-        check_count("FixedOutdegree", "k", self.k)
+        require_whole("FixedOutdegree: k", self.k, 0)
 
     def check(self, pair: Pair) -> None:
         """Raise ValueError where the rule cannot connect this pair."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lsm.connection_rule import CHUNK, Pair, Synapses, Targets, check_autapses, check_count, room
+from lsm.checks import require_whole
+from lsm.connection_rule import CHUNK, Pair, Synapses, Targets, check_autapses, room
 from lsm.kernels import draws
 from lsm.layout import TILES, slice_start
 
@@ -38,7 +39,7 @@ class FixedTotalNumber:
     autapses: bool = True
 
     def __post_init__(self) -> None:
-        check_count("FixedTotalNumber", "n", self.n)
+        require_whole("FixedTotalNumber: n", self.n, 0)
 
     def check(self, pair: Pair) -> None:
         """Raise ValueError where the rule cannot connect this pair."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsm.connection_rule import CHUNK, Pair, Synapses, Targets, check_autapses, check_count, room
+from lsm.checks import require_whole
+from lsm.connection_rule import CHUNK, Pair, Synapses, Targets, check_autapses, room
 from lsm.kernels import spatial
 
 _PER_CELL = 4  # sources, in the mean
@@ -38,7 +39,7 @@ class SpatialIndegree:
     autapses: bool = False
 
     def __post_init__(self) -> None:
-        check_count("SpatialIndegree", "k", self.k)
+        require_whole("SpatialIndegree: k", self.k, 0)
         if not (self.sigma > 0 and math.isfinite(self.sigma)):
             raise ValueError(f"SpatialIndegree: sigma must be > 0, got {self.sigma}")
         if self.shift is not None and not (len(self.shift) == 2 and all(map(math.isfinite, self.shift))):

@@ -1,8 +1,8 @@
 """A barrier for threads inside compiled code.
 
 A thread that waits looks for a while, then offers its core to others, then sleeps: where there are more threads than
-free cores, looking on would keep the others from arriving. It looks and offers for longer than a step of a small network
-takes: threads that sleep sooner make each other wait, and sleep, in turn.
+free cores, looking on would keep the others from arriving. It looks and offers for longer than a step of a small
+network takes: threads that sleep sooner make each other wait, and sleep, in turn.
 """
 
 from __future__ import annotations
