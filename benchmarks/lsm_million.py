@@ -26,7 +26,7 @@ from lsm.liquid import LiquidStateMachine, as_rows
 from lsm.task_templates import TemplateStreams, template_streams
 
 from benchmarks.common import parsed_parts, parser_of, write_results
-from benchmarks.lsm_tasks import validated
+from benchmarks.lsm_comparison import validated
 from benchmarks.lsm_workers import Memory
 
 STEP, TAU, CHANNELS, SEGMENT = 0.5, 30.0, 40, 150.0  # ms, ms, spike trains, ms

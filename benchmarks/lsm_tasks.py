@@ -16,23 +16,22 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).parents[1])  # the scripts have their packages' names: do not find them first
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from lsm.cochlea import cochleagram
-from lsm.controls import expanded, input_states, scrambled
+from lsm.controls import expanded, input_states
 from lsm.cortical_columns import Wiring, cortex
 from lsm.exponential_filter import filtered_spikes
 from lsm.facilitated_memory import cue_spikes, held_item, working_memory
 from lsm.group_ridge import nested_ridge
 from lsm.intervals import mean_interval, paired_difference, wilson_interval
 from lsm.kernel_rank import state_rank
-from lsm.liquid import LiquidStateMachine, as_rows
+from lsm.liquid import as_rows
 from lsm.lyapunov import divergence_rate, moved_spike
 from lsm.network import Network
 from lsm.reward_learning import responses, reward_association, train_association
-from lsm.ridge import RidgeReadout
 from lsm.spike_coding import integrate_and_fire
 from lsm.spike_statistics import binned_counts, branching_parameter
 from lsm.splits import leave_one_group_out, official_digit_split
@@ -41,13 +40,10 @@ from lsm.task_series import delayed_series, narma10, normalised_error, random_se
 from lsm.task_templates import jittered, poisson_spikes, template_streams
 
 from benchmarks.common import parsed_parts, parser_of, write_results
+from benchmarks.lsm_comparison import PENALTIES, liquid_of, networks, summary, validated
 
 DIGITS = Path(__file__).parents[2] / "shared/data/audio/fsdd.tar.xz"
-PENALTIES = 10.0 ** np.arange(-3, 2.1, 0.5)
 MOST_INDEX = 25  # half of the recordings, of every speaker and digit: half an hour instead of two
-READ = ("4E", "23E", "5E", "6E")
-Build = Callable[[], Network]
-Samples = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
 def main() -> None:
@@ -63,67 +59,6 @@ def main() -> None:
         figures[part]["seconds"] = round(time.perf_counter() - start, 1)
         print(part, figures[part], flush=True)
         write_results("lsm_tasks", figures, options)
-
-
-def liquid_of(network: Network, *, tau: float, instants: int, of: Sequence[str] = READ) -> LiquidStateMachine:
-    """A liquid on one thread, read at the layers that it has."""
-    there = {population.name for population in network.populations}
-    return LiquidStateMachine(network, tau=tau, instants=instants, of=[n for n in of if n in there], threads=1)
-
-
-def spikes_of(network: Network, samples: Samples, durations: Sequence[float], most: float = np.inf) -> int:
-    """Spikes of all neurons in some samples; it stops when there are more than `most`."""
-    simulation, total = network.build(threads=1), 0
-    for sample, duration in zip(samples, durations, strict=True):
-        simulation.reset()
-        counts = simulation.run(float(np.ceil(duration)), {"in": sample}, record=False).counts
-        total += sum(n for name, n in counts.items() if name != "in")
-        if total > most:
-            break
-    return total
-
-
-def matching_gain(build: Build, samples: Samples, durations: Sequence[float], seed: int) -> float:
-    """Gain at which the scrambled network spikes as often as the structured one, by bisection in [0.5, 8]."""
-    target, low, high = spikes_of(build(), samples, durations), 0.5, 8.0
-    for _ in range(8):
-        middle = float(np.sqrt(low * high))
-        spikes = spikes_of(scrambled(build(), seed=seed, gain=middle), samples, durations, most=3 * target)
-        low, high = (low, middle) if spikes > target else (middle, high)
-    return float(np.sqrt(low * high))
-
-
-def networks(build: Build, samples: Samples, durations: Sequence[float], seed: int) -> dict[str, Build]:
-    """The liquid and its two scrambled versions."""
-    gain = matching_gain(build, samples, durations, seed)
-    return {
-        "liquid": build,
-        "scrambled": lambda: scrambled(build(), seed=seed),
-        "scrambled, rate matched": lambda: scrambled(build(), seed=seed, gain=gain),
-    }
-
-
-def validated(train_BF: np.ndarray, targets: np.ndarray, test_BF: np.ndarray) -> np.ndarray:
-    """Answers of a ridge readout whose penalty is the best on the last fifth of the training rows."""
-    cut = len(train_BF) * 4 // 5
-    scores = [
-        RidgeReadout(p).fit(train_BF[:cut], targets[:cut]).score(train_BF[cut:], targets[cut:]) for p in PENALTIES
-    ]
-    return RidgeReadout(PENALTIES[int(np.argmax(scores))]).fit(train_BF, targets).predict(test_BF)
-
-
-def summary(values_by_method: dict[str, list[float]], higher_is_better: bool = True) -> dict[str, Any]:
-    """Mean over seeds with its interval, and the liquid's advantage over each control, paired by seed."""
-    out: dict[str, Any] = {}
-    for name, values in values_by_method.items():
-        out[name] = {"mean": float(np.mean(values)), "values": values}
-        if len(values) > 1:
-            out[name]["interval"] = mean_interval(np.array(values))
-            if name != "liquid":
-                sign = 1 if higher_is_better else -1
-                better = sign * (np.array(values_by_method["liquid"]) - np.array(values))
-                out[name]["liquid_better_by"] = {"mean": float(better.mean()), "interval": mean_interval(better)}
-    return out
 
 
 def templates(small: bool) -> dict[str, Any]:
