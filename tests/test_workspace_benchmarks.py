@@ -26,7 +26,6 @@ SCRIPTS = (
     "lsm_million",
 )
 NOT_MEASURED = {
-    "lsm": {"threads"},
     "spikeformer_quality": {"rates"},
 }  # parts whose tables say so
 
