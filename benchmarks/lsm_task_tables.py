@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from lsm.intervals import wilson_interval
+
 from benchmarks.markdown import markdown
 
 METHODS = {
@@ -124,11 +126,16 @@ def million_accuracy(results: dict[str, Any]) -> str:
     rows = []
     for size, part in sized(results):
         for name, own in part["accuracy"].items():
-            cells = [between(own[task]["accuracy"], own[task]["interval"]) for task in tasks]
+            cells = [share(own[task]["accuracy"], own[task]["answers"]) for task in tasks]
             better = own["exclusive_or"].get("liquid_better_by")
             cells.append("-" if better is None else between(better["mean"], better["interval"], "+.3f"))
             rows.append([f"{size}, {METHODS[name]}", *cells])
     return markdown(["accuracy", *tasks.values(), "liquid better by, in the last"], rows)
+
+
+def share(accuracy: float, answers: int) -> str:
+    """A share of right answers with its Wilson interval."""
+    return between(accuracy, list(wilson_interval(round(accuracy * answers), answers)))
 
 
 def million_cost(results: dict[str, Any]) -> str:
